@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names for the compiler's attributes. Every other file uses these names, so that only this file knows compilers.
+ */
+#ifndef OX_BASE_COMPILER_H
+#define OX_BASE_COMPILER_H
+
+#include <assert.h>
+
+#define OX_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
+#define OX_MUST_USE __attribute__((warn_unused_result))
+#define OX_RESTRICT __restrict__
+#define OX_UNUSED __attribute__((unused))
+#define OX_ALIGN 64
+
+/* A programming error ends the program; never for input. Kept in release builds, so only for cheap conditions. */
+#define OX_CHECK(condition)                                                                                            \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            __builtin_trap();                                                                                          \
+        }                                                                                                              \
+    } while (0)
+
+#endif
