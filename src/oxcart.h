@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * liboxcart: MiniMax-M3 on CPUs. The library's whole public interface.
+ *
+ * An ENGINE is a loaded model: opened once, read-only afterwards, shared by all its sessions. A SESSION is one timeline
+ * of tokens with its KV cache: append to it, decode from it, rewind it. Nothing here exits, prints, reads the
+ * environment or installs signal handlers; every failure is a status and a sentence. Two engines in one process work.
+ *
+ * A complete program:
+ *
+ *     #include <oxcart.h>
+ *     #include <stdio.h>
+ *
+ *     static int print(void *user, const struct oxcart_event *event)
+ *     {
+ *         if (event->kind == OXCART_EVENT_CONTENT) {
+ *             fwrite(event->text, 1, event->text_bytes, (FILE *)user);
+ *         }
+ *         return 0;
+ *     }
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         struct oxcart_error err = {0};
+ *         struct oxcart_engine_options options = {.size = sizeof options, .model_path = argc > 1 ? argv[1] : "."};
+ *         struct oxcart_engine *engine = NULL;
+ *         struct oxcart_session *session = NULL;
+ *         const char *talk = "{\"messages\": [{\"role\": \"user\", \"content\": \"What is the capital of France?\"}]}";
+ *         if (oxcart_engine_open(&options, &engine, &err) != OXCART_OK ||
+ *             oxcart_session_open(engine, NULL, &session, &err) != OXCART_OK ||
+ *             oxcart_session_set_messages(session, talk, strlen(talk), NULL, &err) != OXCART_OK ||
+ *             oxcart_session_decode(session, NULL, print, stdout, NULL, &err) != OXCART_OK) {
+ *             fprintf(stderr, "%s\n", err.message);
+ *         }
+ *         oxcart_session_close(&session);
+ *         oxcart_engine_close(&engine);
+ *         return err.code == OXCART_OK ? 0 : 1;
+ *     }
+ *
+ * Structures that may grow begin with `size`: set it to sizeof the structure; members beyond what an older program
+ * knew then keep their defaults. In every options structure a zero member means "the default".
+ *
+ * Threads: an engine's functions may be called from any thread. One session belongs to one thread at a time. Sessions
+ * of one engine take turns: a call that computes waits until the engine is free.
+ *
+ * Stability: experimental until version 1.0; every symbol appeared in 0.1.
+ */
+#ifndef OXCART_H
+#define OXCART_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define OXCART_API __attribute__((visibility("default")))
+#else
+#define OXCART_API
+#endif
+
+/* ---- errors ---------------------------------------------------------------------------------------------------- */
+
+enum oxcart_status {
+    OXCART_OK = 0,
+    OXCART_E_NOMEM,     /* an allocation failed, or the model does not fit in memory (nothing was read yet) */
+    OXCART_E_IO,        /* a file could not be opened or read */
+    OXCART_E_FORMAT,    /* bytes that are not what their format demands */
+    OXCART_E_SHAPE,     /* well-formed, but not what the model needs */
+    OXCART_E_LIMIT,     /* beyond a limit */
+    OXCART_E_ARG,       /* an argument that makes no sense */
+    OXCART_E_DEVICE,    /* a CPU level that this machine does not have */
+    OXCART_E_CANCELLED, /* a handler returned nonzero */
+    OXCART_E_STATE      /* a call that the session cannot serve now: the context is full, or there is nothing to decode */
+};
+
+/* The caller's, plain data. message: one sentence without line end, naming file, tensor or option, expected and found. */
+struct oxcart_error {
+    enum oxcart_status code;
+    int sys_errno;
+    uint64_t offset;
+    char message[256];
+};
+
+/* ---- engine ---------------------------------------------------------------------------------------------------- */
+
+struct oxcart_engine;
+
+enum oxcart_log_level { OXCART_LOG_ERROR, OXCART_LOG_WARNING, OXCART_LOG_INFO, OXCART_LOG_DEBUG };
+
+struct oxcart_engine_options {
+    size_t size;
+    const char *model_path; /* a checkpoint folder (config.json, *.safetensors, tokenizer.json); required */
+    int32_t n_threads;      /* 0: one per core that the process may use */
+    const char *cpu_level;  /* NULL: the best this machine has; "c" */
+    /* messages and progress; called on the thread that opens the engine. text has no line end. */
+    void (*message)(void *user, enum oxcart_log_level level, const char *text);
+    void (*progress)(void *user, const char *phase, uint64_t done, uint64_t total, const char *unit);
+    void *user;
+};
+
+/* Open the model at options->model_path (options must not be NULL). On success *out must be closed by the caller.
+ * OXCART_E_NOMEM if it cannot fit in memory, decided from headers before weights are read. Any thread. */
+OXCART_API enum oxcart_status oxcart_engine_open(const struct oxcart_engine_options *options,
+                                                 struct oxcart_engine **out, struct oxcart_error *err);
+
+/* Close and set *engine to NULL; *engine may be NULL. All its sessions must be closed first. */
+OXCART_API void oxcart_engine_close(struct oxcart_engine **engine);
+
+/* What is loaded. Strings are owned by the engine. Set size before the call. */
+struct oxcart_engine_info {
+    size_t size;
+    const char *name;        /* the folder's name */
+    const char *format;      /* of the experts' weights: "mxfp8", "bf16", "f16", "f32" */
+    const char *cpu_level;
+    int32_t n_threads;
+    int32_t n_layers;
+    int32_t n_vocab;         /* rows of the head; ids at or above n_tokens have no token */
+    int32_t n_tokens;
+    int32_t max_positions;   /* the model's longest context */
+    int32_t has_tokenizer;   /* 0: only functions that take ids work */
+    uint64_t n_parameters;   /* of the text model */
+    uint64_t weight_bytes;   /* of the text model's tensors */
+    uint64_t kv_token_bytes; /* KV cache of one token in BF16 */
+};
+OXCART_API enum oxcart_status oxcart_engine_info(const struct oxcart_engine *engine, struct oxcart_engine_info *info);
+
+/* ---- text and tokens ------------------------------------------------------------------------------------------- */
+
+#define OXCART_TEXT_PLAIN 1U        /* encode: added tokens in the text are ordinary text */
+#define OXCART_TEXT_SKIP_SPECIAL 2U /* decode: special tokens give nothing */
+
+/* Encode text (any bytes). *ids is freed with oxcart_free. Any thread. */
+OXCART_API enum oxcart_status oxcart_encode(const struct oxcart_engine *engine, const char *text, size_t text_bytes,
+                                            uint32_t flags, int32_t **ids, size_t *n_ids, struct oxcart_error *err);
+
+/* Decode ids to bytes (perhaps no valid UTF-8), a NUL behind them that is not counted. *text is freed with
+ * oxcart_free. Ids without a token give nothing. Any thread. */
+OXCART_API enum oxcart_status oxcart_decode(const struct oxcart_engine *engine, const int32_t *ids, size_t n_ids,
+                                            uint32_t flags, char **text, size_t *text_bytes, struct oxcart_error *err);
+
+/* Free what a function of this header allocated for the caller; NULL is accepted. */
+OXCART_API void oxcart_free(void *p);
+
+/* ---- sessions -------------------------------------------------------------------------------------------------- */
+
+struct oxcart_session;
+
+struct oxcart_session_options {
+    size_t size;
+    int32_t n_ctx;  /* longest timeline in tokens; 0: the model's maximum, at most 32,768 */
+    const char *kv; /* "bf16" (NULL), "f32" */
+};
+
+/* Open a session of engine, which must outlive it. options may be NULL. KV memory is reserved, and counted as used
+ * only as the timeline grows; OXCART_E_NOMEM if it cannot fit. */
+OXCART_API enum oxcart_status oxcart_session_open(struct oxcart_engine *engine,
+                                                  const struct oxcart_session_options *options,
+                                                  struct oxcart_session **out, struct oxcart_error *err);
+
+/* Close and set *session to NULL; *session may be NULL. */
+OXCART_API void oxcart_session_close(struct oxcart_session **session);
+
+/* The timeline so far; *ids is owned by the session and valid until its next call. */
+OXCART_API size_t oxcart_session_tokens(const struct oxcart_session *session, const int32_t **ids);
+
+/* Progress of a long prompt and cancellation: return nonzero to stop; the timeline then holds `done` tokens. */
+typedef int (*oxcart_prompt_handler)(void *user, size_t done, size_t total);
+OXCART_API void oxcart_session_on_prompt(struct oxcart_session *session, oxcart_prompt_handler handler, void *user);
+
+/* Append n ids (each 0 <= id < n_vocab) to the timeline and compute them. OXCART_E_STATE if they exceed n_ctx
+ * (nothing is appended then). */
+OXCART_API enum oxcart_status oxcart_session_append(struct oxcart_session *session, const int32_t *ids, size_t n,
+                                                    struct oxcart_error *err);
+
+/* Cut the timeline back to its first n tokens (n at most its length). Decoding goes on as if the rest had never been. */
+OXCART_API enum oxcart_status oxcart_session_rewind(struct oxcart_session *session, size_t n,
+                                                    struct oxcart_error *err);
+
+/* Make the timeline exactly these ids, keeping the longest common prefix that is computed already. */
+OXCART_API enum oxcart_status oxcart_session_set_tokens(struct oxcart_session *session, const int32_t *ids, size_t n,
+                                                        struct oxcart_error *err);
+
+enum oxcart_thinking {
+    OXCART_THINKING_UNSET = 0, /* what the conversation says; adaptive if it says nothing */
+    OXCART_THINKING_ADAPTIVE,
+    OXCART_THINKING_ENABLED,
+    OXCART_THINKING_DISABLED
+};
+
+struct oxcart_messages_options {
+    size_t size;
+    enum oxcart_thinking thinking;
+    int32_t allow_special; /* nonzero: control tokens spelled in callers' text become control tokens */
+};
+
+/* Make the timeline the rendered form of a conversation: a JSON object {"messages": [...], "tools": [...],
+ * "thinking_mode": "...", "add_generation_prompt": true, "model_identity": "..."}. Text of messages never becomes a
+ * control token. options may be NULL. Keeps the common prefix as oxcart_session_set_tokens does. */
+OXCART_API enum oxcart_status oxcart_session_set_messages(struct oxcart_session *session, const char *json,
+                                                          size_t json_bytes,
+                                                          const struct oxcart_messages_options *options,
+                                                          struct oxcart_error *err);
+
+/* ---- decoding -------------------------------------------------------------------------------------------------- */
+
+struct oxcart_bias {
+    int32_t id;
+    float bias; /* added to the logit */
+};
+
+/* How to draw tokens. Negative temperature, top_p, top_k, min_p: the checkpoint's generation_config.json, else
+ * 1.0, 0.95, 40, 0. A structure of zeros with size set draws greedily; start from oxcart_sampling_default. */
+struct oxcart_sampling {
+    size_t size;
+    int32_t n_predict;        /* at most so many tokens; 0: until the model stops or the context is full */
+    float temperature;        /* 0: greedy */
+    float top_p;              /* 1: off */
+    int32_t top_k;            /* 0: off */
+    float min_p;              /* 0: off */
+    float presence_penalty;   /* subtracted once from every id in the generated text */
+    float frequency_penalty;  /* subtracted as often as an id was generated */
+    uint64_t seed;
+    int32_t has_seed;         /* 0: drawn; oxcart_result tells it */
+    const struct oxcart_bias *bias;
+    size_t n_bias;
+    const char *const *stop;  /* strings that end the answer; they are not part of it */
+    size_t n_stop;
+    int32_t ignore_end;       /* nonzero: end tokens do not end the answer and are never drawn */
+};
+
+/* *sampling with every member at "the model's default". */
+OXCART_API void oxcart_sampling_default(struct oxcart_sampling *sampling);
+
+enum oxcart_event_kind {
+    OXCART_EVENT_TOKEN,          /* id: a token was drawn (before the events that its text makes) */
+    OXCART_EVENT_REASONING,      /* text */
+    OXCART_EVENT_CONTENT,        /* text */
+    OXCART_EVENT_CALL_BEGIN,     /* index, text: the tool's name */
+    OXCART_EVENT_CALL_ARGUMENTS, /* index, text: the next part of the arguments' JSON */
+    OXCART_EVENT_CALL_DONE,      /* index */
+    OXCART_EVENT_CALL_FAILED     /* index, text: raw text of a call that could not be read */
+};
+
+/* Valid during the handler's call only; text is valid UTF-8, not NUL-terminated. */
+struct oxcart_event {
+    enum oxcart_event_kind kind;
+    int32_t index;
+    int32_t id;
+    const char *text;
+    size_t text_bytes;
+};
+
+/* Return nonzero to stop: decoding ends with OXCART_E_CANCELLED, the timeline keeps what was drawn. */
+typedef int (*oxcart_event_handler)(void *user, const struct oxcart_event *event);
+
+enum oxcart_finish { OXCART_FINISH_STOP, OXCART_FINISH_LENGTH, OXCART_FINISH_TOOL_CALLS };
+
+struct oxcart_result {
+    size_t size;
+    enum oxcart_finish finish;
+    uint64_t seed;
+    int32_t n_prompt;    /* tokens of the timeline when decoding began */
+    int32_t n_cached;    /* of these, kept from before the last set_messages or set_tokens */
+    int32_t n_generated; /* tokens drawn, the end token included */
+    int32_t n_reasoning; /* of these, in reasoning */
+    double prompt_s;     /* time the last append or set took */
+    double first_s;      /* from the beginning of that to the first drawn token */
+    double generate_s;   /* time of decoding */
+};
+
+/* Draw tokens until the model ends its message, a stop string, n_predict, or a full context. The timeline must not be
+ * empty. After set_messages the reply is parsed into reasoning, content and calls; after plain appends everything is
+ * content. sampling, handler and result may be NULL (set result->size before). The drawn tokens stay in the timeline,
+ * the end token included. */
+OXCART_API enum oxcart_status oxcart_session_decode(struct oxcart_session *session,
+                                                    const struct oxcart_sampling *sampling,
+                                                    oxcart_event_handler handler, void *user,
+                                                    struct oxcart_result *result, struct oxcart_error *err);
+
+/* Append n ids and write to logprobs[i] the natural-log probability that the model gave ids[i] before seeing it; the
+ * first id of an empty timeline has none (NAN). */
+OXCART_API enum oxcart_status oxcart_session_score(struct oxcart_session *session, const int32_t *ids, size_t n,
+                                                   double *logprobs, struct oxcart_error *err);
+
+/* ---- version --------------------------------------------------------------------------------------------------- */
+
+/* "0.1.0" */
+OXCART_API const char *oxcart_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a test program prints: the Test Anything Protocol, one line a check. A check that fails says where it stands
+ * and what it found; a program that cannot run here says why and exits 77.
+ */
+#ifndef OX_TESTS_TAP_H
+#define OX_TESTS_TAP_H
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int tap_n_run;
+static int tap_n_failed;
+
+/* One check; returns its condition, so that what follows can depend on it. */
+static inline bool tap_ok(bool good, const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static inline bool tap_ok(bool good, const char *file, int line, const char *format, ...)
+{
+    char name[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    for (char *p = name; *p != '\0'; p++) {
+        if (*p == '\n' || *p == '#') {
+            *p = ' ';
+        }
+    }
+    tap_n_run++;
+    printf("%sok %d - %s\n", good ? "" : "not ", tap_n_run, name);
+    if (!good) {
+        tap_n_failed++;
+        printf("# failed at %s:%d\n", file, line);
+    }
+    fflush(stdout);
+    return good;
+}
+
+#define OK(condition, ...) tap_ok((condition), __FILE__, __LINE__, __VA_ARGS__)
+#define IS_INT(found, expected, name)                                                                                  \
+    tap_ok((intmax_t)(found) == (intmax_t)(expected), __FILE__, __LINE__, "%s: %jd, expected %jd", (name),             \
+           (intmax_t)(found), (intmax_t)(expected))
+#define IS_STR(found, expected, name)                                                                                  \
+    tap_ok(strcmp((found), (expected)) == 0, __FILE__, __LINE__, "%s: \"%s\", expected \"%s\"", (name), (found),       \
+           (expected))
+
+/* Print a remark that is no check. */
+#define NOTE(...) (printf("# "), printf(__VA_ARGS__), printf("\n"), (void)fflush(stdout))
+
+/* The whole program cannot run here. */
+static inline void tap_skip_all(const char *reason)
+{
+    printf("1..0 # SKIP %s\n", reason);
+    exit(77);
+}
+
+/* Last line of main: return tap_done(); */
+static inline int tap_done(void)
+{
+    printf("1..%d\n", tap_n_run);
+    return tap_n_failed == 0 ? 0 : 1;
+}
+
+/* The file `name` of the tests' folder: $srcdir is set by make check. The result is static, for one use at a time. */
+static inline const char *tap_file(const char *name)
+{
+    static char path[4096];
+    const char *top = getenv("abs_top_srcdir");
+    snprintf(path, sizeof path, "%s/tests/%s", top != NULL ? top : ".", name);
+    return path;
+}
+
+#endif
