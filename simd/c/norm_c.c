@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The steps between matrix products at the C level: norm, rotary embedding, activation, sums.
+ */
+#include <math.h>
+
+#include "simd/c/exp_c.h"
+#include "simd/c/lanes_c.h"
+#include "simd/kernels.h"
+
+void ox_rms_norm_c(const float *x, const float *OX_RESTRICT weight, size_t n, float eps, float *y)
+{
+    const float mean = ox_dot_c(x, x, n) / (float)n;
+    const float factor = 1.0F / sqrtf(mean + eps);
+    for (size_t i = 0; i < n; i++) {
+        y[i] = x[i] * factor * weight[i];
+    }
+}
+
+void ox_rope_c(float *OX_RESTRICT x, const float *OX_RESTRICT cosine, const float *OX_RESTRICT sine, size_t half)
+{
+    for (size_t i = 0; i < half; i++) {
+        const float a = x[i];
+        const float b = x[half + i];
+        x[i] = a * cosine[i] - b * sine[i];
+        x[half + i] = b * cosine[i] + a * sine[i];
+    }
+}
+
+void ox_swiglu_c(const float *gate, const float *up, size_t n, float alpha, float limit, float *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        /* written so that NaN passes through the clamps */
+        const float g = gate[i] > limit ? limit : gate[i];
+        const float low = up[i] < -limit ? -limit : up[i];
+        const float u = low > limit ? limit : low;
+        y[i] = g * ox_sigmoidf_c(alpha * g) * (u + 1.0F);
+    }
+}
+
+void ox_add_c(float *OX_RESTRICT y, const float *OX_RESTRICT x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] += x[i];
+    }
+}
+
+void ox_add_scaled_c(float *OX_RESTRICT y, const float *OX_RESTRICT x, float factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] += factor * x[i];
+    }
+}
+
+void ox_scale_c(float *x, float factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] *= factor;
+    }
+}
+
+void ox_sigmoid_c(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] = ox_sigmoidf_c(x[i]);
+    }
+}
+
+size_t ox_argmax_c(const float *x, size_t n)
+{
+    size_t best = 0;
+    float value = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        if (x[i] > value) {
+            value = x[i];
+            best = i;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kernel table: one pointer a kernel, filled with the C level first and overwritten upward by each CPU level up to
+ * the one asked for. Kernels take plain pointers and sizes; they allocate nothing, start no threads, touch no files,
+ * and may be called from any thread.
+ *
+ * Order of summation is a property of the shape and the level: what a kernel computes for one row of weights and one
+ * token does not depend on how many of either it is given, nor on where the buffers lie.
+ */
+#ifndef OX_SIMD_KERNELS_H
+#define OX_SIMD_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "simd/cpu.h"
+
+/* matmul_*: W has n_rows rows of n_cols values in the kernel's format, the first at `values`, row_bytes apart, at any
+ * alignment; MXFP8 has scales [n_rows, n_cols / 32], scale_row_bytes apart (else NULL, 0), and n_cols a multiple of 32.
+ * x: [n_tokens, n_cols] f32, rows x_stride elements apart. y: [n_tokens, n_rows] f32, rows y_stride elements apart,
+ * overwritten; must not alias. n_rows, n_cols or n_tokens 0 is legal (a sum of no terms is 0). */
+#define OX_MATMUL_PARAMETERS                                                                                           \
+    const uint8_t *OX_RESTRICT values, size_t row_bytes, const uint8_t *OX_RESTRICT scales, size_t scale_row_bytes,    \
+        size_t n_rows, size_t n_cols, const float *OX_RESTRICT x, size_t x_stride, size_t n_tokens,                    \
+        float *OX_RESTRICT y, size_t y_stride
+
+/* expand_*: n values of one row (values, scales as above) to out [n] f32; exact. */
+#define OX_EXPAND_PARAMETERS                                                                                           \
+    const uint8_t *OX_RESTRICT values, const uint8_t *OX_RESTRICT scales, size_t n, float *OX_RESTRICT out
+
+/* index_max_*: for each of n_q queries (q: [n_q, dim] f32, q_stride apart) the largest dot product with the n_keys > 0
+ * keys (keys: [n_keys, dim], contiguous, f32 or bf16) to best[i * best_stride]. No scale. Source: text-model.md 5.3. */
+#define OX_INDEX_MAX_PARAMETERS                                                                                        \
+    const float *OX_RESTRICT q, size_t q_stride, size_t n_q, const void *OX_RESTRICT keys, size_t n_keys, size_t dim,  \
+        float *OX_RESTRICT best, size_t best_stride
+
+/* The state of a running softmax over part of the keys: the largest score so far and the sum of exp(score - max). */
+struct ox_softmax {
+    float max;
+    float sum;
+};
+
+/* attend_*: attention of n_q queries over the n_keys > 0 keys of one block. q: [n_q, dim] f32, q_stride apart; keys and
+ * values: [n_keys, dim], contiguous, f32 or bf16. Scores are q . key * scale. Overwrites soft[n_q] and
+ * sum [n_q, dim] f32 (contiguous) with this block's softmax state and its sum of exp(score - max) * value; blocks are
+ * put together by attend_merge. scores: scratch of n_keys floats. Source: text-model.md 5.1, 5.2. */
+#define OX_ATTEND_PARAMETERS                                                                                           \
+    const float *OX_RESTRICT q, size_t q_stride, size_t n_q, const void *OX_RESTRICT keys,                             \
+        const void *OX_RESTRICT values, size_t n_keys, size_t dim, float scale, struct ox_softmax *OX_RESTRICT soft,   \
+        float *OX_RESTRICT sum, float *OX_RESTRICT scores
+
+/* The remaining kernels:
+ *
+ * store_f32, store_bf16: n values to the cache's format (bf16: nearest, ties to even).
+ * rms_norm: y[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]; y may be x. weight has the 1 added already.
+ *   Source: text-model.md 4.
+ * rope: rotates the pairs (x[i], x[half + i]), i < half, by the angles whose cosines and sines are given.
+ *   Source: text-model.md 5.1 ("NeoX" layout).
+ * swiglu: y[i] = g * sigmoid(alpha * g) * (u + 1), g = min(gate[i], limit), u = clamp(up[i], -limit, limit); y may be
+ *   gate or up. Source: text-model.md 6.
+ * attend_merge: puts a later part into a running softmax: (*into, sum [dim]) and (part, part_sum [dim]).
+ *   An empty state is {-inf, 0} with a sum of zeros.
+ * add: y += x. add_scaled: y += factor * x. scale: x *= factor. sigmoid: x = 1 / (1 + exp(-x)).
+ * argmax: index of the largest value, the lowest on a tie; NaN never wins; 0 if there is nothing better. n > 0.
+ */
+struct ox_kernels {
+    enum ox_cpu_level level;
+#define OX_KERNEL(name, type, parameters, class) type(*name) parameters;
+#include "simd/kernels.def"
+#undef OX_KERNEL
+};
+
+/* Fill the table for `level`, which this machine must have (ox_cpu_has_level). */
+void ox_kernels_init(struct ox_kernels *kernels, enum ox_cpu_level level);
+
+/* The C level: the definition of right. */
+#define OX_KERNEL(name, type, parameters, class) type ox_##name##_c parameters;
+#include "simd/kernels.def"
+#undef OX_KERNEL
+
+#endif
