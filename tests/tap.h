@@ -13,6 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 1 in a build with AddressSanitizer or ThreadSanitizer, for the few checks that such a build cannot pass. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TAP_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TAP_SANITIZED 1
+#endif
+#endif
+#ifndef TAP_SANITIZED
+#define TAP_SANITIZED 0
+#endif
+
 static int tap_n_run;
 static int tap_n_failed;
 
@@ -42,12 +54,18 @@ static inline bool tap_ok(bool good, const char *file, int line, const char *for
 }
 
 #define OK(condition, ...) tap_ok((condition), __FILE__, __LINE__, __VA_ARGS__)
-#define IS_INT(found, expected, name)                                                                                  \
-    tap_ok((intmax_t)(found) == (intmax_t)(expected), __FILE__, __LINE__, "%s: %jd, expected %jd", (name),             \
-           (intmax_t)(found), (intmax_t)(expected))
-#define IS_STR(found, expected, name)                                                                                  \
-    tap_ok(strcmp((found), (expected)) == 0, __FILE__, __LINE__, "%s: \"%s\", expected \"%s\"", (name), (found),       \
-           (expected))
+#define IS_INT(found, expected, name) tap_is_int((intmax_t)(found), (intmax_t)(expected), __FILE__, __LINE__, (name))
+#define IS_STR(found, expected, name) tap_is_str((found), (expected), __FILE__, __LINE__, (name))
+
+static inline bool tap_is_int(intmax_t found, intmax_t expected, const char *file, int line, const char *name)
+{
+    return tap_ok(found == expected, file, line, "%s: %jd, expected %jd", name, found, expected);
+}
+
+static inline bool tap_is_str(const char *found, const char *expected, const char *file, int line, const char *name)
+{
+    return tap_ok(strcmp(found, expected) == 0, file, line, "%s: \"%s\", expected \"%s\"", name, found, expected);
+}
 
 /* Print a remark that is no check. */
 #define NOTE(...) (printf("# "), printf(__VA_ARGS__), printf("\n"), (void)fflush(stdout))

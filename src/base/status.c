@@ -28,6 +28,8 @@ static void cut_at_character(char *text, int wanted)
 }
 
 static void set(struct ox_error *err, enum ox_status code, int sys_errno, const char *format, va_list args)
+    OX_PRINTF(4, 0);
+static void set(struct ox_error *err, enum ox_status code, int sys_errno, const char *format, va_list args)
 {
     err->code = code;
     err->sys_errno = sys_errno;
@@ -53,10 +55,9 @@ enum ox_status ox_error_set_errno(struct ox_error *err, enum ox_status code, int
         va_start(args, format);
         set(err, code, sys_errno, format, args);
         va_end(args);
-        char reason[96];
-        if (strerror_r(sys_errno, reason, sizeof reason) != 0) {
-            snprintf(reason, sizeof reason, "error %d", sys_errno);
-        }
+        char room_for_reason[96];
+        /* glibc's form, which returns the text. */
+        const char *reason = strerror_r(sys_errno, room_for_reason, sizeof room_for_reason);
         const size_t len = strlen(err->message);
         const size_t room = sizeof err->message - len;
         cut_at_character(err->message + len, snprintf(err->message + len, room, ": %s", reason));
