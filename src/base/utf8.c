@@ -64,7 +64,7 @@ size_t ox_utf8_encode(uint32_t code, char out[4])
         out[0] = (char)code;
         return 1;
     }
-    const size_t more = code < 0x800 ? 1 : (code < 0x10000 ? 2U : 3U);
+    const size_t more = 1U + (code >= 0x800) + (code >= 0x10000);
     static const unsigned char marks[] = {0, 0xC0, 0xE0, 0xF0};
     for (size_t i = more; i > 0; i--) {
         out[i] = (char)(0x80U | (code & 0x3FU));
