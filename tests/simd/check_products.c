@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kernel checks: matrix products, conversions of rows, and stores. Formats are decoded here by arithmetic on sign,
+ * exponent and mantissa in double, not by bits as the kernels do.
+ */
+#include "tests/simd/check.h"
+
+enum format { F32, F16, BF16, MXFP8 };
+
+static const size_t value_bytes[] = {[F32] = 4, [F16] = 2, [BF16] = 2, [MXFP8] = 1};
+
+/* A number of `e` exponent bits and `m` mantissa bits, bias as IEEE's; without infinities if `finite` (E4M3). */
+static double decode_bits(uint32_t bits, int e, int m, bool finite)
+{
+    const double sign = (bits >> (e + m) & 1U) != 0 ? -1.0 : 1.0;
+    const int exponent = (int)(bits >> m & ((1U << e) - 1U));
+    const double mantissa = (double)(bits & ((1U << m) - 1U));
+    const int bias = (1 << (e - 1)) - 1;
+    const double steps = ldexp(1.0, m);
+    if (finite ? exponent == (1 << e) - 1 && mantissa == steps - 1.0 : exponent == (1 << e) - 1 && mantissa > 0.0) {
+        return (double)NAN;
+    }
+    if (!finite && exponent == (1 << e) - 1) {
+        return sign * (double)INFINITY;
+    }
+    if (exponent == 0) {
+        return sign * ldexp(mantissa, 1 - bias - m);
+    }
+    return sign * ldexp(steps + mantissa, exponent - bias - m);
+}
+
+static double decode(enum format format, const uint8_t *values, const uint8_t *scales, size_t i)
+{
+    const uint8_t *p = values + i * value_bytes[format];
+    switch (format) {
+    case F32:
+        return decode_bits((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24, 8, 23,
+                           false);
+    case F16:
+        return decode_bits((uint32_t)p[0] | (uint32_t)p[1] << 8, 5, 10, false);
+    case BF16:
+        return decode_bits((uint32_t)p[0] | (uint32_t)p[1] << 8, 8, 7, false);
+    case MXFP8:
+    default:
+        if (scales[i / 32] == 255) {
+            return (double)NAN;
+        }
+        return decode_bits(p[0], 4, 3, true) * ldexp(1.0, (int)scales[i / 32] - 127);
+    }
+}
+
+/* Random weights: fills of the format's own. */
+static void fill_weights(struct check *check, enum format format, enum check_fill fill, uint8_t *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float x;
+        check_fill(check, fill, i % 2 == 0 ? 3.0e4F : 6.0e4F, &x, 1);
+        if (format == F32) {
+            memcpy(values + 4 * i, &x, 4);
+        } else if (format == BF16) {
+            const struct ox_bf16 h = ox_bf16_from_f32(x);
+            memcpy(values + 2 * i, &h, 2);
+        } else if (format == F16) {
+            /* any code whose exponent is not that of infinity, unless specials are wanted */
+            uint16_t bits = (uint16_t)check_below(check, 0x10000);
+            if (fill == FILL_ZERO) {
+                bits = (uint16_t)(bits & 0x8000U);
+            } else if (fill == FILL_DENORMAL) {
+                bits = (uint16_t)(bits & 0x83FFU);
+            } else if (fill != FILL_SPECIAL && (bits & 0x7C00U) == 0x7C00U) {
+                bits = (uint16_t)(bits & 0xBBFFU);
+            }
+            memcpy(values + 2 * i, &bits, 2);
+        } else {
+            uint8_t code = (uint8_t)check_below(check, 256);
+            if (fill == FILL_ZERO) {
+                code = (uint8_t)(code & 0x80U);
+            } else if (fill == FILL_MAX) {
+                code = (uint8_t)((code & 0x80U) | 0x7EU);
+            } else if (fill != FILL_SPECIAL && (code & 0x7FU) == 0x7FU) {
+                code = (uint8_t)(code & 0xF7U);
+            }
+            values[i] = code;
+        }
+    }
+}
+
+static void fill_scales(struct check *check, enum check_fill fill, uint8_t *scales, size_t n)
+{
+    static const uint8_t extremes[] = {0, 1, 127, 254};
+    for (size_t i = 0; i < n; i++) {
+        scales[i] = (uint8_t)(110 + check_below(check, 25));
+        if (fill == FILL_WIDE || fill == FILL_DENORMAL) {
+            scales[i] = extremes[check_below(check, 3)];
+        } else if (fill == FILL_SPECIAL && check_below(check, 8) == 0) {
+            scales[i] = check_below(check, 2) == 0 ? 255 : 254;
+        }
+    }
+}
+
+typedef void (*matmul_function)(OX_MATMUL_PARAMETERS);
+
+struct product {
+    const uint8_t *values;
+    size_t row_bytes;
+    const uint8_t *scales;
+    size_t scale_row_bytes;
+    size_t n_rows;
+    size_t n_cols;
+    const float *x;
+    size_t x_stride;
+    size_t n_tokens;
+    float *y;
+    size_t y_stride;
+};
+
+static void check_values(struct check *check, enum format format, const struct product *p)
+{
+    const double terms = ceil((double)p->n_cols / (double)check->lanes) + ceil(log2((double)check->lanes));
+    for (size_t i = 0; i < p->n_rows * p->n_tokens; i++) {
+        const size_t n = i % p->n_rows;
+        const size_t t = i / p->n_rows;
+        double sum = 0.0;
+        double magnitude = 0.0;
+        for (size_t k = p->n_cols; k > 0; k--) {
+            /* what the format holds may lie beyond F32: then it is an infinity */
+            const double w = (double)(float)decode(format, p->values + n * p->row_bytes,
+                                                   p->scales != NULL ? p->scales + n * p->scale_row_bytes : NULL, k - 1);
+            const double product = w * (double)p->x[t * p->x_stride + k - 1];
+            sum += product;
+            magnitude += fabs(product);
+        }
+        if (isfinite(magnitude) && magnitude > (double)FLT_MAX / 2.0) {
+            continue; /* partial sums may overflow in some orders */
+        }
+        const double bound = 2.0 * terms * CHECK_U * magnitude + (double)p->n_cols * CHECK_TINY;
+        if (!check_near(check, p->y[t * p->y_stride + n], sum, bound, i)) {
+            return;
+        }
+    }
+    for (size_t t = 0; t + 1 < p->n_tokens; t++) {
+        if (!check_is_canary(p->y + t * p->y_stride + p->n_rows, p->y_stride - p->n_rows)) {
+            check_fail(check, "the gap behind token %zu of y was written to", t);
+        }
+    }
+}
+
+/* One row and token alone, elsewhere in memory, gets the same bits. */
+static void check_alone(struct check *check, enum format format, const struct product *p, matmul_function function)
+{
+    if (p->n_rows == 0 || p->n_tokens == 0) {
+        return;
+    }
+    const size_t n = check_below(check, p->n_rows);
+    const size_t t = check_below(check, p->n_tokens);
+    const size_t bytes = p->n_cols * value_bytes[format];
+    uint8_t *values = check_bytes(check, bytes);
+    uint8_t *scales = p->scales != NULL ? check_bytes(check, p->n_cols / 32) : NULL;
+    float *x = check_floats(check, p->n_cols);
+    float *y = check_floats(check, 1);
+    if (p->n_cols > 0) {
+        memcpy(values, p->values + n * p->row_bytes, bytes);
+        memcpy(x, p->x + t * p->x_stride, p->n_cols * sizeof *x);
+    }
+    if (scales != NULL && p->n_cols > 0) {
+        memcpy(scales, p->scales + n * p->scale_row_bytes, p->n_cols / 32);
+    }
+    function(values, bytes, scales, p->n_cols / 32, 1, p->n_cols, x, p->n_cols, 1, y, 1);
+    if (!check_same(*y, p->y[t * p->y_stride + n])) {
+        check_fail(check, "row %zu, token %zu: %a among %zu x %zu, %a alone (%zu columns)", n, t,
+                   (double)p->y[t * p->y_stride + n], p->n_rows, p->n_tokens, (double)*y, p->n_cols);
+    }
+}
+
+static void check_matmul(struct check *check, enum format format, matmul_function function)
+{
+    const enum check_fill fill = (enum check_fill)check_below(check, N_FILLS);
+    struct product p = {0};
+    check_begin(check);
+    p.n_cols = check_length(check);
+    if (format == MXFP8) {
+        p.n_cols = (p.n_cols + 31) / 32 * 32;
+    }
+    const size_t most = p.n_cols > 512 ? 3 : 41;
+    p.n_tokens = check_below(check, 3) == 0 ? 1 : check_below(check, most + 1);
+    p.n_rows = check_below(check, most);
+    p.row_bytes = p.n_cols * value_bytes[format] + check_below(check, 2) * check_below(check, 67);
+    p.x_stride = p.n_cols + check_below(check, 2) * check_below(check, 9);
+    p.y_stride = p.n_rows + check_below(check, 2) * check_below(check, 9);
+    uint8_t *values =
+        check_bytes(check, p.n_rows > 0 ? (p.n_rows - 1) * p.row_bytes + p.n_cols * value_bytes[format] : 0);
+    uint8_t *scales = NULL;
+    for (size_t n = 0; n < p.n_rows; n++) {
+        fill_weights(check, format, fill, values + n * p.row_bytes, p.n_cols);
+    }
+    if (format == MXFP8) {
+        p.scale_row_bytes = p.n_cols / 32 + check_below(check, 4);
+        scales = check_bytes(check, p.n_rows > 0 ? (p.n_rows - 1) * p.scale_row_bytes + p.n_cols / 32 : 0);
+        for (size_t n = 0; n < p.n_rows; n++) {
+            fill_scales(check, fill, scales + n * p.scale_row_bytes, p.n_cols / 32);
+        }
+    }
+    float *x = check_floats(check, p.n_tokens > 0 ? (p.n_tokens - 1) * p.x_stride + p.n_cols : 0);
+    for (size_t t = 0; t < p.n_tokens; t++) {
+        check_fill(check, fill, 1.0e20F, x + t * p.x_stride, p.n_cols);
+    }
+    p.values = values;
+    p.scales = scales;
+    p.x = x;
+    p.y = check_floats(check, p.n_tokens > 0 ? (p.n_tokens - 1) * p.y_stride + p.n_rows : 0);
+    function(values, p.row_bytes, scales, p.scale_row_bytes, p.n_rows, p.n_cols, x, p.x_stride, p.n_tokens, p.y,
+             p.y_stride);
+    check_values(check, format, &p);
+    check_alone(check, format, &p, function);
+}
+
+void check_matmul_f32(struct check *check)
+{
+    check_matmul(check, F32, check->kernels->matmul_f32);
+}
+
+void check_matmul_f16(struct check *check)
+{
+    check_matmul(check, F16, check->kernels->matmul_f16);
+}
+
+void check_matmul_bf16(struct check *check)
+{
+    check_matmul(check, BF16, check->kernels->matmul_bf16);
+}
+
+void check_matmul_mxfp8(struct check *check)
+{
+    check_matmul(check, MXFP8, check->kernels->matmul_mxfp8);
+}
+
+typedef void (*expand_function)(OX_EXPAND_PARAMETERS);
+
+/* Exactly the decoded values, for n codes at `values`. */
+static void check_expanded(struct check *check, enum format format, expand_function function, expand_function lower,
+                           const uint8_t *values, const uint8_t *scales, size_t n)
+{
+    float *out = check_floats(check, n);
+    float *same = check_floats(check, n);
+    function(values, scales, n, out);
+    lower(values, scales, n, same);
+    for (size_t i = 0; i < n; i++) {
+        const float exact = (float)decode(format, values, scales, i);
+        if (!check_same(out[i], exact) || !check_same(out[i], same[i])) {
+            check_fail(check, "element %zu of %zu: %a, exact %a, level c %a", i, n, (double)out[i], (double)exact,
+                       (double)same[i]);
+            return;
+        }
+    }
+}
+
+static void check_expand(struct check *check, enum format format, expand_function function, expand_function lower)
+{
+    const enum check_fill fill = (enum check_fill)check_below(check, N_FILLS);
+    check_begin(check);
+    size_t n = check_length(check);
+    uint8_t *scales = NULL;
+    if (format == MXFP8) {
+        n = (n + 31) / 32 * 32;
+        scales = check_bytes(check, n / 32);
+        fill_scales(check, fill, scales, n / 32);
+    }
+    uint8_t *values = check_bytes(check, n * value_bytes[format]);
+    fill_weights(check, format, fill, values, n);
+    check_expanded(check, format, function, lower, values, scales, n);
+}
+
+/* Every code of a 16-bit format, once. */
+static void check_all_codes(struct check *check, enum format format, expand_function function, expand_function lower)
+{
+    if (check->n_trials != 1) {
+        return;
+    }
+    check_begin(check);
+    uint8_t *values = check_bytes(check, 0x20000);
+    for (uint32_t i = 0; i < 0x10000; i++) {
+        values[2 * i] = (uint8_t)(i & 0xFFU);
+        values[2 * i + 1] = (uint8_t)(i >> 8);
+    }
+    check_expanded(check, format, function, lower, values, NULL, 0x10000);
+}
+
+void check_expand_f32(struct check *check)
+{
+    check_expand(check, F32, check->kernels->expand_f32, check->lower->expand_f32);
+}
+
+void check_expand_f16(struct check *check)
+{
+    check_expand(check, F16, check->kernels->expand_f16, check->lower->expand_f16);
+    check_all_codes(check, F16, check->kernels->expand_f16, check->lower->expand_f16);
+}
+
+void check_expand_bf16(struct check *check)
+{
+    check_expand(check, BF16, check->kernels->expand_bf16, check->lower->expand_bf16);
+    check_all_codes(check, BF16, check->kernels->expand_bf16, check->lower->expand_bf16);
+}
+
+/* Every code with every scale, once. */
+static void check_all_mxfp8(struct check *check)
+{
+    check_begin(check);
+    uint8_t *values = check_bytes(check, (size_t)256 * 256);
+    uint8_t *scales = check_bytes(check, (size_t)256 * 8);
+    for (size_t i = 0; i < (size_t)256 * 256; i++) {
+        values[i] = (uint8_t)(i % 256);
+        scales[i / 32] = (uint8_t)(i / 256);
+    }
+    check_expanded(check, MXFP8, check->kernels->expand_mxfp8, check->lower->expand_mxfp8, values, scales,
+                   (size_t)256 * 256);
+}
+
+void check_expand_mxfp8(struct check *check)
+{
+    check_expand(check, MXFP8, check->kernels->expand_mxfp8, check->lower->expand_mxfp8);
+    if (check->n_trials == 1) {
+        check_all_mxfp8(check);
+    }
+}
+
+void check_store_f32(struct check *check)
+{
+    check_begin(check);
+    const size_t n = check_length(check);
+    float *x = check_floats(check, n);
+    check_fill(check, (enum check_fill)check_below(check, N_FILLS), FLT_MAX, x, n);
+    uint8_t *out = check_bytes(check, 4 * n);
+    check->kernels->store_f32(x, n, out);
+    if (n > 0 && memcmp(x, out, 4 * n) != 0) {
+        check_fail(check, "%zu values were not stored as they are", n);
+    }
+}
+
+/* The BF16 number nearest to x, ties to the even one: x in units of the last place, rounded by the C library. */
+static double nearest_bf16(float x)
+{
+    if (isnan(x) || isinf(x) || x == 0.0F) {
+        return (double)x;
+    }
+    int exponent;
+    frexp((double)x, &exponent);
+    const double unit = ldexp(1.0, (exponent < -125 ? -125 : exponent) - 8);
+    const double y = nearbyint((double)x / unit) * unit;
+    return fabs(y) >= 0x1p128 ? (y > 0.0 ? (double)INFINITY : -(double)INFINITY) : y;
+}
+
+void check_store_bf16(struct check *check)
+{
+    check_begin(check);
+    const size_t n = check_length(check);
+    float *x = check_floats(check, n);
+    check_fill(check, (enum check_fill)check_below(check, N_FILLS), FLT_MAX, x, n);
+    for (size_t i = 0; i < n; i++) {
+        if (check_below(check, 4) == 0) { /* halfway between two, or just beside */
+            const uint32_t odd = check_below(check, 3) == 0 ? (uint32_t)check_below(check, 3) - 1U : 0U;
+            x[i] = ox_f32_from_bits(((uint32_t)check_below(check, 0x10000) << 16 | 0x8000U) + odd);
+        }
+    }
+    uint8_t *out = check_bytes(check, 2 * n);
+    check->kernels->store_bf16(x, n, out);
+    for (size_t i = 0; i < n; i++) {
+        const double found = decode(BF16, out, NULL, i);
+        const double exact = nearest_bf16(x[i]);
+        if (!(found == exact && signbit(found) == signbit(exact)) && !(isnan(found) && isnan(exact))) {
+            check_fail(check, "%a became %a, expected %a", (double)x[i], found, exact);
+            return;
+        }
+    }
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kernel checker: walks the CPU levels upward and checks every kernel whose pointer a level changed, the C level's
+ * first of all, against a double-precision formula written differently; EXACT kernels also against the C level's bits.
+ *
+ *     check_simd [--seed=N] [--kernel=NAME] [--trials=N]
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <time.h>
+
+#include "tests/simd/check.h"
+#include "tests/tap.h"
+
+#define SHOWN_FAILURES 3
+#define DEFAULT_TRIALS 250
+#define BUFFER_BYTES ((size_t)4 << 20)
+
+static const struct {
+    const char *name;
+    enum check_class class;
+    check_function function;
+} entries[] = {
+#define OX_KERNEL(name, type, parameters, class) {#name, CHECK_##class, check_##name},
+#include "simd/kernels.def"
+#undef OX_KERNEL
+};
+
+#define N_ENTRIES (sizeof entries / sizeof entries[0])
+
+/* Partial sums of a level's products, at least: a lane has ceil(n / lanes) terms. */
+static const size_t level_lanes[OX_N_CPU_LEVELS] = {
+    [OX_CPU_C] = 16,
+};
+
+static sigjmp_buf crash_place;
+
+static void on_crash(int signal_number)
+{
+    siglongjmp(crash_place, signal_number);
+}
+
+void check_fail(struct check *check, const char *format, ...)
+{
+    check->n_failed++;
+    if (check->n_failed > SHOWN_FAILURES) {
+        return;
+    }
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    NOTE("%s, trial %zu: %s", check->name, check->n_trials, text);
+}
+
+void check_begin(struct check *check)
+{
+    for (size_t i = 0; i < check->n_buffers; i++) {
+        if (!guard_intact(&check->buffers[i])) {
+            check_fail(check, "bytes beside buffer %zu were overwritten", i);
+        }
+    }
+    check->n_buffers = 0;
+    check->n_trials++;
+}
+
+void *check_bytes(struct check *check, size_t len)
+{
+    OX_CHECK(check->n_buffers < CHECK_BUFFERS && len <= BUFFER_BYTES);
+    return guard_take(&check->buffers[check->n_buffers++], len, check_below(check, 4) != 0);
+}
+
+float *check_floats(struct check *check, size_t n)
+{
+    return check_bytes(check, n * sizeof(float));
+}
+
+size_t check_below(struct check *check, size_t n)
+{
+    return (size_t)ox_rng_below(&check->rng, n);
+}
+
+size_t check_length(struct check *check)
+{
+    static const size_t own[] = {64, 128, 512, 513, 1024, 3072, 6144, 8192, 12288};
+    if (check_below(check, 8) == 0) {
+        return own[check_below(check, sizeof own / sizeof own[0])];
+    }
+    return check_below(check, 258);
+}
+
+/* Sum of uniform numbers: near enough to normal. */
+double check_normal(struct check *check)
+{
+    double sum = -6.0;
+    for (int i = 0; i < 12; i++) {
+        sum += ox_rng_double(&check->rng);
+    }
+    return sum;
+}
+
+static float one_value(struct check *check, enum check_fill fill, float max, size_t i)
+{
+    const float sign = check_below(check, 2) == 0 ? 1.0F : -1.0F;
+    switch (fill) {
+    case FILL_ZERO:
+        return sign * 0.0F;
+    case FILL_MAX:
+        return max;
+    case FILL_ALTERNATING:
+        return i % 2 == 0 ? max : -max;
+    case FILL_DENORMAL:
+        return sign * ox_f32_from_bits((uint32_t)check_below(check, 0x800000));
+    case FILL_WIDE:
+        return (float)ldexp(check_normal(check), (int)check_below(check, 60) - 40);
+    case FILL_SPECIAL:
+        if (check_below(check, 16) == 0) {
+            return check_below(check, 3) == 0 ? NAN : sign * INFINITY;
+        }
+        return (float)check_normal(check);
+    case FILL_NORMAL:
+    case N_FILLS:
+    default:
+        return (float)check_normal(check);
+    }
+}
+
+void check_fill(struct check *check, enum check_fill fill, float max, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] = one_value(check, fill, max, i);
+    }
+}
+
+bool check_same(float a, float b)
+{
+    return (isnan(a) && isnan(b)) || ox_bits_from_f32(a) == ox_bits_from_f32(b);
+}
+
+bool check_near(struct check *check, float found, double exact, double bound, size_t i)
+{
+    bool good;
+    if (isnan(exact)) {
+        good = isnan(found);
+    } else if (isinf(exact)) {
+        good = (double)found == exact;
+    } else {
+        good = fabs((double)found - exact) <= bound;
+    }
+    if (!good) {
+        check_fail(check, "place %zu: %.9g, exact %.17g, off by %.3g, bound %.3g", i, (double)found, exact,
+                   fabs((double)found - exact), bound);
+    }
+    return good;
+}
+
+bool check_is_canary(const float *x, size_t n)
+{
+    float canary;
+    memset(&canary, GUARD_PATTERN, sizeof canary);
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(&x[i], &canary, sizeof canary) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Did `level` bring this kernel a function of its own? */
+static bool changed(const struct ox_kernels *below, const struct ox_kernels *here, size_t i)
+{
+    bool differs[N_ENTRIES];
+    size_t n = 0;
+#define OX_KERNEL(name, type, parameters, class) differs[n++] = below->name != here->name;
+#include "simd/kernels.def"
+#undef OX_KERNEL
+    return differs[i];
+}
+
+static void run_one(struct check *check, check_function function, uint64_t seed, const char *level, const char *name,
+                    size_t trials)
+{
+    struct sigaction action = {.sa_handler = on_crash};
+    struct sigaction old[3];
+    static const int signals[3] = {SIGSEGV, SIGBUS, SIGILL};
+    check->name = name;
+    check->n_failed = 0;
+    check->n_trials = 0;
+    check->n_buffers = 0;
+    ox_rng_init(&check->rng, seed ^ ox_str_hash(ox_str_c(name)));
+    for (size_t i = 0; i < 3; i++) {
+        sigaction(signals[i], &action, &old[i]);
+    }
+    const int crash = sigsetjmp(crash_place, 1);
+    if (crash == 0) {
+        while (check->n_trials < trials && check->n_failed == 0) {
+            function(check);
+        }
+        check_begin(check);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        sigaction(signals[i], &old[i], NULL);
+    }
+    if (crash != 0) {
+        OK(false, "%s at level %s: %s in trial %zu", name, level, strsignal(crash), check->n_trials);
+    } else {
+        OK(check->n_failed == 0, "%s at level %s, %zu trials", name, level, check->n_trials - 1);
+    }
+}
+
+static void walk(struct check *check, uint64_t seed, const char *only, size_t trials)
+{
+    static struct ox_kernels c;
+    struct ox_kernels below;
+    static struct ox_kernels here;
+    ox_kernels_init(&c, OX_CPU_C);
+    below = c;
+    check->lower = &c;
+    for (size_t l = 0; l < OX_N_CPU_LEVELS; l++) {
+        const enum ox_cpu_level level = (enum ox_cpu_level)l;
+        if (!ox_cpu_has_level(level)) {
+            NOTE("level %s: not on this machine", ox_cpu_level_name(level));
+            continue;
+        }
+        ox_kernels_init(&here, level);
+        check->kernels = &here;
+        check->lanes = level_lanes[level];
+        for (size_t i = 0; i < N_ENTRIES; i++) {
+            if ((level == OX_CPU_C || changed(&below, &here, i)) &&
+                (only == NULL || strcmp(only, entries[i].name) == 0)) {
+                run_one(check, entries[i].function, seed, ox_cpu_level_name(level), entries[i].name, trials);
+            }
+        }
+        below = here;
+    }
+    if (only == NULL || strcmp(only, "exp") == 0) {
+        run_one(check, check_exp, seed, "c", "exp", 1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = (uint64_t)getpid();
+    uint64_t trials = DEFAULT_TRIALS;
+    const char *only = NULL;
+    static struct check check;
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) == 0) {
+        seed ^= (uint64_t)now.tv_nsec << 20;
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--kernel=", 9) == 0) {
+            only = argv[i] + 9;
+        } else if (!(strncmp(argv[i], "--seed=", 7) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 7), &seed)) &&
+                   !(strncmp(argv[i], "--trials=", 9) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 9), &trials))) {
+            fprintf(stderr, "usage: check_simd [--seed=N] [--kernel=NAME] [--trials=N]\n");
+            return 2;
+        }
+    }
+    NOTE("--seed=%" PRIu64, seed);
+    for (size_t i = 0; i < CHECK_BUFFERS; i++) {
+        if (!guard_init(&check.buffers[i], BUFFER_BYTES)) {
+            tap_skip_all("no memory for guarded buffers");
+        }
+    }
+    walk(&check, seed, only, (size_t)trials);
+    for (size_t i = 0; i < CHECK_BUFFERS; i++) {
+        guard_fini(&check.buffers[i]);
+    }
+    return tap_done();
+}
