@@ -7,24 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* End text, of which `wanted` bytes were to be written, at the end of a UTF-8 character. */
 static void cut_at_character(char *text, int wanted)
 {
+    const size_t len = strlen(text);
     if (wanted < 0) {
         text[0] = '\0';
-        return;
+    } else if ((size_t)wanted > len) {
+        text[len - ox_utf8_tail(ox_str_make(text, len))] = '\0';
     }
-    size_t len = strlen(text);
-    if ((size_t)wanted <= len) {
-        return;
-    }
-    while (len > 0 && ((unsigned char)text[len - 1] & 0xC0) == 0x80) {
-        len--;
-    }
-    if (len > 0 && ((unsigned char)text[len - 1] & 0x80) != 0) {
-        len--;
-    }
-    text[len] = '\0';
 }
 
 static void set(struct ox_error *err, enum ox_status code, int sys_errno, const char *format, va_list args)
