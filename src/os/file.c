@@ -191,15 +191,25 @@ static int write_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
+static int write_parts(int fd, const struct ox_str *parts, size_t n_parts)
+{
+    for (size_t i = 0; i < n_parts; i++) {
+        if (write_all(fd, parts[i].ptr, parts[i].len) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Write to what is there already and is no regular file (a pipe, a terminal): there is nothing to keep whole. */
-static enum ox_status write_through(const char *path, const void *bytes, size_t len, struct ox_error *err)
+static enum ox_status write_through(const char *path, const struct ox_str *parts, size_t n_parts, struct ox_error *err)
 {
     enum ox_status status = OX_OK;
     const int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) {
         return ox_error_set_errno(err, OX_E_IO, errno, "%s: cannot be opened for writing", path);
     }
-    if (write_all(fd, bytes, len) != 0) {
+    if (write_parts(fd, parts, n_parts) != 0) {
         status = ox_error_set_errno(err, OX_E_IO, errno, "%s: cannot be written", path);
     }
     (void)close(fd);
@@ -230,12 +240,18 @@ static int open_beside(const char *target, mode_t mode, char *name, size_t room)
 
 enum ox_status ox_file_write(const char *path, const void *bytes, size_t len, struct ox_error *err)
 {
+    const struct ox_str whole = ox_str_make(bytes, len);
+    return ox_file_write_parts(path, &whole, 1, err);
+}
+
+enum ox_status ox_file_write_parts(const char *path, const struct ox_str *parts, size_t n_parts, struct ox_error *err)
+{
     char target[PATH_MAX];
     char beside[PATH_MAX];
     struct stat st;
     const bool exists = stat(path, &st) == 0;
     if (exists && !S_ISREG(st.st_mode)) {
-        return write_through(path, bytes, len, err);
+        return write_through(path, parts, n_parts, err);
     }
     /* Behind a symbolic link it is the file that is replaced, not the link. */
     if (!exists || realpath(path, target) == NULL) {
@@ -252,7 +268,7 @@ enum ox_status ox_file_write(const char *path, const void *bytes, size_t len, st
     if (exists && fchmod(fd, st.st_mode & 0777) != 0) {
         fault = errno;
     }
-    if (fault == 0 && (write_all(fd, bytes, len) != 0 || fsync(fd) != 0)) {
+    if (fault == 0 && (write_parts(fd, parts, n_parts) != 0 || fsync(fd) != 0)) {
         fault = errno;
     }
     if (close(fd) != 0 && fault == 0) {

@@ -36,6 +36,10 @@ enum ox_status ox_file_read(const char *path, size_t max_bytes, struct ox_buf *o
 /* Write bytes to path through a temporary file beside it and a rename, so that path is whole or unchanged. */
 enum ox_status ox_file_write(const char *path, const void *bytes, size_t len, struct ox_error *err) OX_MUST_USE;
 
+/* The same with the bytes in several pieces, one behind the other. */
+enum ox_status ox_file_write_parts(const char *path, const struct ox_str *parts, size_t n_parts, struct ox_error *err)
+    OX_MUST_USE;
+
 bool ox_file_exists(const char *path);
 bool ox_file_is_folder(const char *path);
 

@@ -15,7 +15,17 @@
 #include "base/status.h"
 #include "base/str.h"
 
+/* Largest values accepted: far above any model of this kind, low enough that their products cannot overflow. The
+ * smallest is 1 unless said otherwise below. */
 #define OX_MAX_LAYERS 1024
+#define OX_MAX_WIDTH ((size_t)1 << 20)     /* hidden, *_inter, projector */
+#define OX_MAX_VOCAB ((size_t)1 << 24)
+#define OX_MAX_HEADS 4096
+#define OX_MAX_HEAD_DIM 4096               /* head_dim, index_dim */
+#define OX_MAX_POSITIONS ((size_t)1 << 24) /* beyond, a position is no exact F32 */
+#define OX_MAX_EXPERTS 65536
+#define OX_MAX_BLOCK 65536                 /* block, topk_blocks, init_blocks, local_blocks */
+#define OX_DEFAULT_BLOCK 128
 
 struct ox_vision_config {
     size_t n_layers;
@@ -39,13 +49,13 @@ struct ox_config {
     size_t n_heads;
     size_t n_kv_heads;      /* divides n_heads */
     size_t head_dim;
-    size_t rotary_dim;      /* even, <= head_dim and index_dim */
+    size_t rotary_dim;      /* even, 2 or more, <= head_dim, and <= index_dim where any layer is sparse */
     size_t max_positions;
-    size_t dense_inter;     /* width of the dense MLP */
-    size_t expert_inter;    /* width of a routed expert */
+    size_t dense_inter;     /* width of the dense MLP; 0 if every layer is MoE */
+    size_t expert_inter;    /* width of a routed expert; this and the next three are 0 if no layer is MoE */
     size_t shared_inter;    /* width of the shared expert; 0 if there is none */
     size_t n_experts;
-    size_t n_experts_used;
+    size_t n_experts_used;  /* <= n_experts */
     double rope_theta;
     float eps;              /* rms_norm_eps */
     float routed_scale;
@@ -55,19 +65,20 @@ struct ox_config {
 
     bool moe_layer[OX_MAX_LAYERS];
     bool sparse_layer[OX_MAX_LAYERS];
-    size_t n_index_heads;   /* = n_kv_heads where any layer is sparse */
+    size_t n_index_heads;   /* = n_kv_heads; this and the rest but block are 0 if no layer is sparse */
     size_t index_dim;
     size_t block;           /* tokens in a block of the KV cache and of sparse attention; 128 if no layer is sparse */
     size_t topk_blocks;
-    size_t init_blocks;
-    size_t local_blocks;
+    size_t init_blocks;     /* may be 0 */
+    size_t local_blocks;    /* may be 0 */
 
     bool has_vision;
     struct ox_vision_config vision;
     int32_t image_token;    /* -1 if not named */
     int32_t video_token;
 
-    /* generation_config.json; has_... says whether the file names it */
+    /* generation_config.json; has_... says whether the file names it (do_sample false: temperature 0). Tokens are taken
+     * from config.json until ox_config_parse_generation finds better. */
     bool has_temperature, has_top_p, has_top_k, has_min_p;
     float temperature;
     float top_p;
@@ -82,11 +93,14 @@ struct ox_config {
  * other (heads, rotary size, list lengths); OX_E_FORMAT or OX_E_SHAPE with the member's path. Fields known not to matter
  * (MTP counts, total sizes) are ignored; a field that would change the computation and has a value that we do not
  * compute (attention_output_gate true, scoring_func not sigmoid, sparse_score_type not max, rope_scaling, attention
- * bias, tied embeddings...) is refused by name. */
+ * bias, tied embeddings, a quantization_config that is not mxfp8 in blocks of [1, 32]...) is refused by name. Defaults:
+ * those fields where they are missing; of vision_config the released num_channels, rope_theta, merge and temporal sizes,
+ * segment_frames, and the text model's width as projector; all else must be there. log may be NULL. Any thread. */
 enum ox_status ox_config_parse(struct ox_str json, const char *what, const struct ox_log *log, struct ox_config *out,
                                struct ox_error *err) OX_MUST_USE;
 
-/* Read generation_config.json's bytes into the second half of *config (call after ox_config_parse). */
+/* Read generation_config.json's bytes into the second half of *config (call after ox_config_parse); *config is unchanged
+ * on failure. */
 enum ox_status ox_config_parse_generation(struct ox_str json, const char *what, struct ox_config *config,
                                           struct ox_error *err) OX_MUST_USE;
 
