@@ -347,7 +347,7 @@ static double nearest_bf16(float x)
     frexp((double)x, &exponent);
     const double unit = ldexp(1.0, (exponent < -125 ? -125 : exponent) - 8);
     const double y = nearbyint((double)x / unit) * unit;
-    return fabs(y) >= 0x1p128 ? (y > 0.0 ? (double)INFINITY : -(double)INFINITY) : y;
+    return fabs(y) >= 0x1p128 ? copysign((double)INFINITY, y) : y;
 }
 
 void check_store_bf16(struct check *check)
