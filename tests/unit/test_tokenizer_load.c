@@ -59,10 +59,12 @@ static void patch(json_t *tree, const char *path, const char *text)
             continue;
         }
         int failed;
-        if (json_is_array(tree)) {
-            failed = value == NULL ? json_array_remove(tree, i)
-                                   : (i < json_array_size(tree) ? json_array_set_new(tree, i, value)
-                                                                : json_array_append_new(tree, value));
+        if (json_is_array(tree) && value == NULL) {
+            failed = json_array_remove(tree, i);
+        } else if (json_is_array(tree) && i == json_array_size(tree)) {
+            failed = json_array_append_new(tree, value);
+        } else if (json_is_array(tree)) {
+            failed = json_array_set_new(tree, i, value);
         } else {
             failed = value == NULL ? json_object_del(tree, key) : json_object_set_new(tree, key, value);
         }
