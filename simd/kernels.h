@@ -44,7 +44,8 @@ struct ox_softmax {
 /* attend_*: attention of n_q queries over the n_keys > 0 keys of one block. q: [n_q, dim] f32, q_stride apart; keys and
  * values: [n_keys, dim], contiguous, f32 or bf16. Scores are q . key * scale. Overwrites soft[n_q] and
  * sum [n_q, dim] f32 (contiguous) with this block's softmax state and its sum of exp(score - max) * value; blocks are
- * put together by attend_merge. scores: scratch of n_keys floats. Source: text-model.md 5.1, 5.2. */
+ * put together by attend_merge. scores: scratch of n_q rows of n_keys floats, rounded up to a multiple of 16 each.
+ * Source: text-model.md 5.1, 5.2. */
 #define OX_ATTEND_PARAMETERS                                                                                           \
     const float *OX_RESTRICT q, size_t q_stride, size_t n_q, const void *OX_RESTRICT keys,                             \
         const void *OX_RESTRICT values, size_t n_keys, size_t dim, float scale, struct ox_softmax *OX_RESTRICT soft,   \
@@ -63,6 +64,11 @@ struct ox_softmax {
  *   An empty state is {-inf, 0} with a sum of zeros.
  * add: y += x. add_scaled: y += factor * x. scale: x *= factor. sigmoid: x = 1 / (1 + exp(-x)).
  * argmax: index of the largest value, the lowest on a tie; NaN never wins; 0 if there is nothing better. n > 0.
+ * read_sum: read each of n bytes once, as fast as the level can, p at any alignment; returns the sum modulo 2^64 of the
+ *   64-bit words (in the machine's byte order) that they make, the last n % 8 bytes filled up with zeros behind them.
+ * peak_flops: n_rounds rounds of independent multiply-adds of the kind that the level's matrix products are made of, in
+ *   registers only; returns how many floating-point operations that were (a multiply-add is 2), the same number for each
+ *   round. *out gets a finite sum of the results, so that nothing can be left out.
  */
 struct ox_kernels {
     enum ox_cpu_level level;

@@ -26,7 +26,7 @@
 #define CHECK_BUFFERS 8
 
 /* Tolerance classes of kernels.def. */
-enum check_class { CHECK_EXACT, CHECK_BOUND, CHECK_ULP };
+enum check_class { CHECK_EXACT, CHECK_BOUND, CHECK_ULP, CHECK_SPEED };
 
 /* One kernel at one level under test. */
 struct check {
