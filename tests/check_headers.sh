@@ -98,10 +98,15 @@ for standard in c99 c11; do
     $cc -std=$standard -pedantic-errors -Wall -Wextra -Werror -I"$top/src" -fsyntax-only "$work/plain.c"
     check $? "oxcart.h in strict $standard"
 done
-if test -n "${OX_CXX:-}"; then
+cxx=${OX_CXX:-}
+for name in c++ g++ clang++; do
+    # One that was installed after configure ran will do.
+    test -n "$cxx" || ! command -v "$name" >/dev/null 2>&1 || cxx=$name
+done
+if test -n "$cxx"; then
     cp "$work/plain.c" "$work/plain.cc"
     for standard in c++11 c++17; do
-        $OX_CXX -std=$standard -pedantic-errors -Wall -Wextra -Werror -I"$top/src" -fsyntax-only "$work/plain.cc"
+        $cxx -std=$standard -pedantic-errors -Wall -Wextra -Werror -I"$top/src" -fsyntax-only "$work/plain.cc"
         check $? "oxcart.h as $standard"
     done
 else
