@@ -8,6 +8,7 @@
 
 #include "base/ckd.h"
 #include "base/mem.h"
+#include "base/rng.h"
 
 struct ox_kv_pool {
     struct ox_kv_layout layout;
@@ -220,6 +221,61 @@ enum ox_status ox_kv_share(const struct ox_kv *from, size_t n_tokens, struct ox_
     to->n_blocks = need;
     to->n_tokens = n_tokens;
     return OX_OK;
+}
+
+enum ox_status ox_kv_copy(const struct ox_kv *from, size_t n_tokens, struct ox_kv *to, struct ox_error *err)
+{
+    const size_t block_bytes = from->pool->layout.block_bytes;
+    OX_CHECK(n_tokens <= from->n_tokens && to->n_tokens == 0 && block_bytes == to->pool->layout.block_bytes);
+    const enum ox_status status = ox_kv_reserve(to, n_tokens, err);
+    if (status != OX_OK) {
+        return status;
+    }
+    const size_t block = from->pool->layout.block;
+    const size_t n = n_tokens / block + (n_tokens % block != 0 ? 1 : 0);
+    for (size_t b = 0; b < n; b++) {
+        memcpy(block_at(to->pool, to->block_ids[b]), block_at(from->pool, from->block_ids[b]), block_bytes);
+    }
+    to->n_tokens = n_tokens;
+    return OX_OK;
+}
+
+struct random_fill {
+    const struct ox_kv *kv;
+    uint64_t seed;
+};
+
+/* Sign and mantissa are random, the exponent that of [0.5, 1). A worker's blocks get their memory from its node. */
+static void fill_blocks(void *argument, const struct ox_worker *worker)
+{
+    const struct random_fill *fill = argument;
+    const struct ox_kv_layout *layout = &fill->kv->pool->layout;
+    const bool wide = layout->format == OX_KV_F32;
+    const uint64_t keep = wide ? 0x807FFFFF807FFFFFU : 0x807F807F807F807FU;
+    const uint64_t set = wide ? 0x3F0000003F000000U : 0x3F003F003F003F00U;
+    for (size_t b = worker->i_worker; b < fill->kv->n_blocks; b += worker->n_workers) {
+        uint8_t *p = block_at(fill->kv->pool, fill->kv->block_ids[b]);
+        struct ox_rng rng;
+        ox_rng_init(&rng, fill->seed + b * 0x9E3779B97F4A7C15U);
+        /* block_bytes is a multiple of 64 */
+        for (size_t i = 0; i < layout->block_bytes; i += sizeof(uint64_t)) {
+            const uint64_t word = (ox_rng_next(&rng) & keep) | set;
+            memcpy(p + i, &word, sizeof word);
+        }
+    }
+}
+
+enum ox_status ox_kv_fill_random(struct ox_kv *kv, size_t n_tokens, uint64_t seed, struct ox_team *team,
+                                 struct ox_error *err)
+{
+    OX_CHECK(kv->n_tokens == 0);
+    const enum ox_status status = ox_kv_reserve(kv, n_tokens, err);
+    if (status == OX_OK) {
+        struct random_fill fill = {kv, seed};
+        ox_team_run(team, fill_blocks, &fill);
+        kv->n_tokens = n_tokens;
+    }
+    return status;
 }
 
 /* Element `at` of layer's part of block b. */

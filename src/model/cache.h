@@ -16,6 +16,7 @@
 
 #include "base/status.h"
 #include "os/memory.h"
+#include "os/team.h"
 #include "weights/config.h"
 
 enum ox_kv_format { OX_KV_F32, OX_KV_BF16 };
@@ -79,6 +80,16 @@ void ox_kv_rewind(struct ox_kv *kv, size_t n_tokens);
 /* Make `to` (empty) a second timeline over the first n_tokens positions of `from`, sharing its blocks. */
 enum ox_status ox_kv_share(const struct ox_kv *from, size_t n_tokens, struct ox_kv *to, struct ox_error *err)
     OX_MUST_USE;
+
+/* Make `to` (empty, of the same layout, maybe of another pool) a second timeline over the first n_tokens positions of
+ * `from` with blocks of its own. OX_E_STATE if it or its pool is too small; `to` is unchanged then. */
+enum ox_status ox_kv_copy(const struct ox_kv *from, size_t n_tokens, struct ox_kv *to, struct ox_error *err)
+    OX_MUST_USE;
+
+/* Make kv (empty) a timeline of n_tokens positions with random keys, values and index keys of magnitude 0.5 to 1, as if
+ * as many tokens had been computed: for measuring. They depend on the seed and the position only. */
+enum ox_status ox_kv_fill_random(struct ox_kv *kv, size_t n_tokens, uint64_t seed, struct ox_team *team,
+                                 struct ox_error *err) OX_MUST_USE;
 
 /* The part of block b of layer l: keys of KV head g, values of it, index keys; [block, dim] each. */
 void *ox_kv_keys(const struct ox_kv *kv, size_t b, size_t layer, size_t g);

@@ -4,6 +4,7 @@
  * one is written to, given back, exhausted.
  */
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/rng.h"
 #include "model/cache.h"
 #include "tests/tap.h"
@@ -292,8 +293,88 @@ static void test_random(void)
     ox_kv_pool_close(&pool);
 }
 
+/* Bytes of the first n_tokens positions' blocks, one behind the other. */
+static uint64_t hash_blocks(const struct ox_kv *kv, size_t n_tokens)
+{
+    const size_t bytes = ox_kv_pool_layout(kv->pool)->block_bytes;
+    uint64_t hash = 0;
+    for (size_t b = 0; b < (n_tokens + BLOCK - 1) / BLOCK; b++) {
+        hash = hash * 31 + ox_str_hash(ox_str_make(ox_kv_keys(kv, b, 0, 0), bytes));
+    }
+    return hash;
+}
+
+static void test_copy(void)
+{
+    struct ox_kv_pool *pool = open_pool(OX_KV_BF16, 6);
+    struct ox_kv_pool *other = open_pool(OX_KV_BF16, 3);
+    struct ox_team *team = NULL;
+    struct ox_kv from;
+    struct ox_kv to;
+    struct ox_error err = {0};
+    if (!OK(ox_team_open(NULL, 2, &team, &err) == OX_OK && ox_kv_init(pool, 4 * BLOCK, &from, &err) == OX_OK &&
+                ox_kv_init(other, 4 * BLOCK, &to, &err) == OX_OK &&
+                ox_kv_fill_random(&from, 3 * BLOCK + 2, 7, team, &err) == OX_OK,
+            "a random timeline: %s", err.message)) {
+        return;
+    }
+    OK(ox_kv_copy(&from, 3 * BLOCK + 1, &to, &err) == OX_E_STATE && to.n_blocks == 0 && ox_kv_pool_n_free(other) == 3,
+       "no room for four blocks in a pool of three: %s", err.message);
+    OK(ox_kv_copy(&from, 2 * BLOCK + 1, &to, &err) == OX_OK && to.n_tokens == 2 * BLOCK + 1 && to.n_blocks == 3,
+       "a copy in another pool");
+    OK(hash_blocks(&to, to.n_tokens) == hash_blocks(&from, to.n_tokens), "the copy's bytes are the same");
+    memset(ox_kv_keys(&to, 0, 0, 0), 0, DIM);
+    OK(hash_blocks(&to, to.n_tokens) != hash_blocks(&from, to.n_tokens), "and its own");
+    ox_kv_fini(&to);
+    ox_kv_fini(&from);
+    OK(ox_kv_pool_n_free(pool) == 6 && ox_kv_pool_n_free(other) == 3, "all blocks came back");
+    ox_kv_pool_close(&other);
+    ox_kv_pool_close(&pool);
+    ox_team_close(&team);
+}
+
+/* Magnitudes, and that neither workers nor length matter. */
+static void test_fill_random(enum ox_kv_format format)
+{
+    uint64_t hashes[4] = {0};
+    for (size_t i = 0; i < 4; i++) {
+        static const size_t workers[4] = {1, 3, 1, 1};
+        struct ox_kv_pool *pool = open_pool(format, 4);
+        struct ox_team *team = NULL;
+        struct ox_kv kv;
+        struct ox_error err = {0};
+        if (!OK(ox_team_open(NULL, workers[i], &team, &err) == OX_OK &&
+                    ox_kv_init(pool, 4 * BLOCK, &kv, &err) == OX_OK &&
+                    ox_kv_fill_random(&kv, i == 2 ? 2 * BLOCK : 4 * BLOCK, i == 3 ? 8 : 7, team, &err) == OX_OK,
+                "filled: %s", err.message)) {
+            return;
+        }
+        hashes[i] = hash_blocks(&kv, 2 * BLOCK);
+        const uint8_t *values = ox_kv_index_keys(&kv, 1, 3);
+        size_t n_good = 0;
+        for (size_t k = 0; k < BLOCK * INDEX; k++) {
+            float x = 0.0F;
+            struct ox_bf16 half;
+            memcpy(&half, values + 2 * k, sizeof half);
+            memcpy(&x, values + (format == OX_KV_F32 ? 4 * k : 0), sizeof x);
+            const float value = format == OX_KV_F32 ? x : ox_f32_from_bf16(half);
+            n_good += (value >= 0.5F && value < 1.0F) || (value <= -0.5F && value > -1.0F) ? 1 : 0;
+        }
+        IS_INT(n_good, BLOCK * INDEX, "magnitudes from 0.5 to 1");
+        ox_kv_fini(&kv);
+        ox_kv_pool_close(&pool);
+        ox_team_close(&team);
+    }
+    OK(hashes[0] == hashes[1] && hashes[0] == hashes[2], "%s: the same from 1 or 3 workers, for any length",
+       ox_kv_format_name(format));
+    OK(hashes[0] != hashes[3], "%s: another seed, other values", ox_kv_format_name(format));
+}
+
 int main(void)
 {
+    test_copy();
+    test_fill_random(OX_KV_BF16);
+    test_fill_random(OX_KV_F32);
     test_formats();
     test_layout(OX_KV_F32, 4);
     test_layout(OX_KV_BF16, 2);
