@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session from the inside: one timeline of tokens, its KV cache and the scratch of its passes.
+ *
+ * The timeline (ids) may be longer than what has been computed (kv.n_tokens): the token drawn last is computed only
+ * when another one is wanted.
+ */
+#ifndef OX_ENGINE_SESSION_H
+#define OX_ENGINE_SESSION_H
+
+#include "engine/engine.h"
+#include "engine/sampler.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+/* Rows whose logits a session can hold at a time: score asks for all of a batch. */
+#define OX_SESSION_LOGITS 32
+
+struct oxcart_session {
+    struct oxcart_engine *engine;
+    size_t n_ctx;
+    struct ox_kv_layout layout;
+    struct ox_kv_pool *pool;
+    struct ox_kv kv;
+    struct ox_state *state;
+    struct ox_row *rows; /* [max_rows] */
+    size_t max_rows;
+    struct ox_ids ids;
+    const float *logits; /* of the last token, NULL if they must be computed; owned by state */
+    struct ox_sampler sampler;
+    oxcart_prompt_handler on_prompt;
+    void *on_prompt_user;
+    bool chat;                /* the timeline is a rendered conversation */
+    bool starts_in_reasoning; /* ... whose generation prompt opened the thinking block */
+    json_t *tools;            /* ... with these tools, or NULL */
+    size_t n_cached;
+    uint64_t prompt_begin_ns;
+    double prompt_s;
+};
+
+/* Compute what of the timeline is not computed yet, so that session->logits are those of its last token.
+ * OX_E_CANCELLED if the prompt handler says so. Takes the engine's turn. */
+enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_error *err) OX_MUST_USE;
+
+#endif
