@@ -125,10 +125,10 @@ static enum ox_status missing(const struct binder *b, const char *expected)
         return ox_error_nomem(b->err, b->name.len);
     }
     if (n_files == 1) {
-        return ox_error_set(b->err, OX_E_SHAPE, "%s: tensor %s: expected %s, found none",
+        return ox_error_set(b->err, OX_E_SHAPE, "%s: tensor %s: expected %s, found no such tensor",
                             ox_checkpoint_file_name(b->checkpoint, 0), label.text, expected);
     }
-    return ox_error_set(b->err, OX_E_SHAPE, "tensor %s: expected %s in one of %zu files (%s...), found none",
+    return ox_error_set(b->err, OX_E_SHAPE, "tensor %s: expected %s in one of %zu files (%s...), found no such tensor",
                         label.text, expected, n_files, ox_checkpoint_file_name(b->checkpoint, 0));
 }
 
@@ -358,9 +358,9 @@ static enum ox_status bind_attention(struct binder *b, size_t layer, struct ox_l
         {"self_attn.index_q_proj.weight", c->n_index_heads * c->index_dim, c->hidden, &w->index_q},
         {"self_attn.index_k_proj.weight", c->index_dim, c->hidden, &w->index_k},
     };
-    const bool sparse = c->sparse_layer[layer];
-    const enum ox_status status = bind_norms(b, layer, norms, sparse ? 6 : 4);
-    return status == OX_OK ? bind_matrices(b, layer, matrices, sparse ? 6 : 4) : status;
+    const size_t n = c->sparse_layer[layer] ? 6 : 4; /* the index branch's are last */
+    const enum ox_status status = bind_norms(b, layer, norms, n);
+    return status == OX_OK ? bind_matrices(b, layer, matrices, n) : status;
 }
 
 static enum ox_status bind_mlp(struct binder *b, size_t layer, const char *prefix, size_t inter,
