@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CPU levels: named bundles of instruction sets, in rising order. A level is there only if the processor has all of it
- * and the kernel of the operating system saves its registers.
+ * CPU levels: named bundles of instruction sets, in rising order. A level is there only if it was compiled, the
+ * processor has all of it, and the kernel of the operating system saves its registers.
  */
 #ifndef OX_SIMD_CPU_H
 #define OX_SIMD_CPU_H
@@ -13,16 +13,22 @@
 
 enum ox_cpu_level {
     OX_CPU_C, /* plain C for the architecture's baseline; the definition of right */
+#if defined(__x86_64__)
+    OX_CPU_AVX2,   /* AVX2, FMA, F16C */
+    OX_CPU_AVX512, /* AVX-512 F, BW, DQ, VL */
+#elif defined(__aarch64__)
+    OX_CPU_NEON, /* ARMv8.0's Advanced SIMD */
+#endif
     OX_N_CPU_LEVELS,
 };
 
-/* "c"; never NULL for a valid level. */
+/* "c", "avx2" and so on; never NULL for a valid level. */
 const char *ox_cpu_level_name(enum ox_cpu_level level);
 
-/* False if no level has this name. */
+/* False if no level of this architecture has this name. */
 bool ox_cpu_level_parse(struct ox_str name, enum ox_cpu_level *out);
 
-/* Can this machine run the level? Any thread. */
+/* Can this machine run the level? Any thread. Source: Intel SDM volume 1, chapters 13.3, 14.3, 15.2 (CPUID, XGETBV). */
 bool ox_cpu_has_level(enum ox_cpu_level level);
 
 /* The highest level that this machine can run. */

@@ -11,8 +11,49 @@ static void init_c(struct ox_kernels *kernels)
 #undef OX_KERNEL
 }
 
+#if defined(__x86_64__)
+
+static void init_levels(struct ox_kernels *kernels, enum ox_cpu_level level)
+{
+    if (level < OX_CPU_AVX2) {
+        return;
+    }
+#define OX_WIDE_KERNEL(name) kernels->name = ox_##name##_avx2;
+#include "simd/wide/wide.def"
+#undef OX_WIDE_KERNEL
+    if (level < OX_CPU_AVX512) {
+        return;
+    }
+#define OX_WIDE_KERNEL(name) kernels->name = ox_##name##_avx512;
+#include "simd/wide/wide.def"
+#undef OX_WIDE_KERNEL
+}
+
+#elif defined(__aarch64__)
+
+static void init_levels(struct ox_kernels *kernels, enum ox_cpu_level level)
+{
+    if (level < OX_CPU_NEON) {
+        return;
+    }
+#define OX_WIDE_KERNEL(name) kernels->name = ox_##name##_neon;
+#include "simd/wide/wide.def"
+#undef OX_WIDE_KERNEL
+}
+
+#else
+
+static void init_levels(struct ox_kernels *kernels, enum ox_cpu_level level)
+{
+    (void)kernels;
+    (void)level;
+}
+
+#endif
+
 void ox_kernels_init(struct ox_kernels *kernels, enum ox_cpu_level level)
 {
     init_c(kernels);
+    init_levels(kernels, level);
     kernels->level = level;
 }

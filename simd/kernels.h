@@ -85,4 +85,17 @@ void ox_kernels_init(struct ox_kernels *kernels, enum ox_cpu_level level);
 #include "simd/kernels.def"
 #undef OX_KERNEL
 
+/* The vector levels, which have what simd/wide/wide.def lists. */
+#if defined(__x86_64__)
+#define OX_KERNEL(name, type, parameters, class)                                                                       \
+    type ox_##name##_avx2 parameters;                                                                                  \
+    type ox_##name##_avx512 parameters;
+#include "simd/kernels.def"
+#undef OX_KERNEL
+#elif defined(__aarch64__)
+#define OX_KERNEL(name, type, parameters, class) type ox_##name##_neon parameters;
+#include "simd/kernels.def"
+#undef OX_KERNEL
+#endif
+
 #endif

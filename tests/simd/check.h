@@ -35,6 +35,7 @@ struct check {
     const char *name;
     struct ox_rng rng;
     size_t lanes; /* partial sums of the level's products, at least */
+    size_t score_lanes; /* the same of an attention score */
     struct guard buffers[CHECK_BUFFERS];
     size_t n_buffers; /* taken in this trial */
     size_t n_trials;

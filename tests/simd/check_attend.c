@@ -30,7 +30,7 @@ static void *cache_rows(struct check *check, enum check_fill fill, float max, bo
 static double exact_score(const struct check *check, const float *q, const void *keys, bool bf16, size_t j, size_t dim,
                           double *bound)
 {
-    const double terms = ceil((double)dim / (double)check->lanes) + ceil(log2((double)check->lanes));
+    const double terms = ceil((double)dim / (double)check->score_lanes) + ceil(log2((double)check->score_lanes));
     double sum = 0.0;
     double magnitude = 0.0;
     for (size_t k = dim; k > 0; k--) {

@@ -28,9 +28,19 @@ static const struct {
 
 #define N_ENTRIES (sizeof entries / sizeof entries[0])
 
-/* Partial sums of a level's products, at least: a lane has ceil(n / lanes) terms. */
-static const size_t level_lanes[OX_N_CPU_LEVELS] = {
-    [OX_CPU_C] = 16,
+/* Partial sums of a level's products, at least: a lane has ceil(n / lanes) terms. The vector levels keep a score of
+ * attention in one lane: keys stand side by side there. */
+static const struct {
+    size_t products;
+    size_t scores;
+} level_lanes[OX_N_CPU_LEVELS] = {
+    [OX_CPU_C] = {16, 16},
+#if defined(__x86_64__)
+    [OX_CPU_AVX2] = {8, 1},
+    [OX_CPU_AVX512] = {16, 1},
+#elif defined(__aarch64__)
+    [OX_CPU_NEON] = {4, 1},
+#endif
 };
 
 static sigjmp_buf crash_place;
@@ -225,7 +235,8 @@ static void walk(struct check *check, uint64_t seed, const char *only, size_t tr
         }
         ox_kernels_init(&here, level);
         check->kernels = &here;
-        check->lanes = level_lanes[level];
+        check->lanes = level_lanes[level].products;
+        check->score_lanes = level_lanes[level].scores;
         for (size_t i = 0; i < N_ENTRIES; i++) {
             if ((level == OX_CPU_C || changed(&below, &here, i)) &&
                 (only == NULL || strcmp(only, entries[i].name) == 0)) {

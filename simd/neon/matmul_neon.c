@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Matrix products at level neon: simd/wide/matmul_wide.h in this level's vectors.
+ */
+#include "simd/neon/vector_neon.h"
+#include "simd/wide/matmul_wide.h"
