@@ -388,7 +388,6 @@ static void read_value_tag(struct ox_toolcall *t, struct ox_str name)
         return;
     }
     element->is_nested = true;
-    ox_buf_clear(&element->text);
     open_element(t, name);
 }
 

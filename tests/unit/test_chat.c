@@ -94,8 +94,8 @@ static bool steers(const char *key, json_t *member)
     return splits;
 }
 
-/* Put a text behind every string that is the caller's and not empty. */
-static json_t *forge(json_t *value, const char *more)
+/* Put a text behind every string that is the caller's and not empty; behind keys too inside of arguments. */
+static json_t *forge(json_t *value, const char *more, bool in_arguments)
 {
     if (json_is_string(value)) {
         return json_string_length(value) == 0 ? json_incref(value)
@@ -104,7 +104,7 @@ static json_t *forge(json_t *value, const char *more)
     if (json_is_array(value)) {
         json_t *copy = json_array();
         for (size_t i = 0; i < json_array_size(value); i++) {
-            json_array_append_new(copy, forge(json_array_get(value, i), more));
+            json_array_append_new(copy, forge(json_array_get(value, i), more, in_arguments));
         }
         return copy;
     }
@@ -114,7 +114,12 @@ static json_t *forge(json_t *value, const char *more)
         json_t *member;
         json_object_foreach(value, key, member)
         {
-            json_object_set_new(copy, key, steers(key, member) ? json_incref(member) : forge(member, more));
+            const bool within = in_arguments || strcmp(key, "arguments") == 0;
+            json_t *name = in_arguments ? json_sprintf("%s%s", key, more) : json_string(key);
+            json_object_set_new(copy, json_string_value(name),
+                                !in_arguments && steers(key, member) ? json_incref(member)
+                                                                     : forge(member, more, within));
+            json_decref(name);
         }
         return copy;
     }
@@ -131,7 +136,7 @@ static void test_skeleton(json_t *conversation, size_t i, const char *more)
     struct ox_buf b;
     ox_buf_init(&a);
     ox_buf_init(&b);
-    json_t *other = forge(conversation, more);
+    json_t *other = forge(conversation, more, false);
     const bool ok = render_tree(conversation, NULL, NULL, &plain, &err) == OX_OK &&
                     render_tree(other, NULL, NULL, &forged, &err) == OX_OK;
     if (OK(ok, "case %zu renders with forged texts: %s", i, err.message)) {
@@ -213,6 +218,12 @@ static void test_results(void)
         "</tool_call>[e~[\n]~b]tool\n<response>1</response>\n<response>2</response>\n<response>3</response>"
         "[e~[\n",
         "a result without an id takes the call that is left");
+    is_tail(QUIET(CALLS(CALL("a", "x") "," CALL("b", "y") "," CALL("c", "z")) "," BARE_RESULT("1") "," RESULT(
+                "b", "2") "," BARE_RESULT("3")),
+            "]~b]ai\n</mm:think>" NS "<tool_call>\n" INVOKE("x") INVOKE("y") INVOKE("z") NS
+            "</tool_call>[e~[\n]~b]tool\n<response>1</response>\n<response>2</response>\n<response>3</response>"
+            "[e~[\n",
+            "results without an id take calls in turn");
     is_tail(QUIET(CALLS(CALL("a", "x")) "," BARE_RESULT("1") "," USER "," RESULT("a", "2")),
             "]~b]ai\n</mm:think>" NS "<tool_call>\n" INVOKE("x") NS
             "</tool_call>[e~[\n]~b]tool\n<response>1</response>[e~[\n]~b]user\nHi[e~[\n]~b]tool\n"

@@ -210,6 +210,7 @@ static const struct row text_rows[] = {
      "an invoke outside of a block is text"},
     {"a\n" CALLS "\n" END_CALLS "\nb", "C(a\n\nb)", "an empty block"},
     {CALLS " x " N "y" END_CALLS, "C( x " NS "y)", "text in a block is content"},
+    {CALLS "x" N "</tool_call>" CALLS " " END_CALLS, "C(x)", "blanks in a block behind one with text"},
     {CALLS "\n\n" N, "C(\n\n" NS ")", "a block that is cut off"},
 };
 
@@ -353,7 +354,7 @@ static void test_depth(void)
 /* A call longer than its limit fails with what fits, the rest is content; at the same character for every cut. */
 static void test_length(void)
 {
-    uint64_t hash[2] = {0, 1};
+    uint64_t hash[4] = {0, 1, 2, 3};
     struct ox_rng rng;
     int32_t longest = byte_id['x'];
     for (int32_t id = 0; id < ox_tokenizer_n_ids(tokenizer); id++) {
@@ -363,22 +364,22 @@ static void test_length(void)
         }
     }
     ox_rng_init(&rng, 3);
-    for (int form = 0; form < 2; form++) {
+    for (int form = 0; form < 4; form++) {
         struct record record;
         struct ox_ids ids = {NULL, 0, 0};
         size_t len = 0;
         int bad = 0;
         record_init(&record);
-        tokens_of(ox_str_c(CALLS INVOKE("f") N "<s>"), false, false, &ids);
+        tokens_of(ox_str_c(form < 2 ? CALLS INVOKE("f") N "<s>" : CALLS INVOKE("f") N "<s>x"), false, false, &ids);
         while (len < OX_TOOLCALL_BYTES - 500) {
             bad += ox_ids_add(&ids, longest);
             len += ox_tokenizer_bytes(tokenizer, longest).len;
         }
         for (int i = 0; i < 200; i++) {
-            tokens_of(ox_str_c("\xF0\x9F\x98\x80"), form == 1, false, &ids);
+            tokens_of(ox_str_c("\xF0\x9F\x98\x80"), form % 2 == 1, false, &ids);
         }
         tokens_of(ox_str_c(N "</s>" END_INVOKE END_CALLS "x"), false, false, &ids);
-        OK(bad == 0 && read_reply(&ids, NULL, false, form == 0 ? CUT_NONE : CUT_RANDOM, &rng, &record) == OX_OK,
+        OK(bad == 0 && read_reply(&ids, NULL, false, form % 2 == 0 ? CUT_NONE : CUT_RANDOM, &rng, &record) == OX_OK,
            "a long call");
         hash[form] = ox_str_hash(ox_buf_str(&record.buf));
         const size_t failed = ox_str_find(ox_buf_str(&record.buf), ox_str_c(")F0("), 0);
@@ -390,7 +391,7 @@ static void test_length(void)
         ox_ids_fini(&ids);
         ox_buf_fini(&record.buf);
     }
-    OK(hash[0] == hash[1], "the same for another cut");
+    OK(hash[0] == hash[1] && hash[2] == hash[3], "the same for another cut");
 }
 
 static void test_stop(void)
