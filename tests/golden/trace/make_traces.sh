@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes this folder's models and golden files with the reference implementation: a folder with mkmodel.py and
+# mkgolden.py, the only operand. Never run by the tests.
+set -eu
+reference=$1
+cd "$(dirname "$0")"
+
+# make NAME PRESET SEED TOKENS [option of mkmodel.py...]
+make() {
+    name=$1
+    preset=$2
+    seed=$3
+    tokens=$4
+    shift 4
+    python3 "$reference/mkmodel.py" "$preset" "$name" --seed "$seed" "$@"
+    python3 "$reference/mkgolden.py" "$name" "$name/golden.safetensors" --tokens "$tokens" --seed "$seed" \
+        --positions 8 --greedy 4
+}
+
+make tiny tiny 21 75 --set layers=3 --set vocab=160 --set dense_inter=64
+make tiny_mxfp8 tiny 22 61 --mxfp8 --set layers=3 --set vocab=160
+make odd odd 23 67 --set layers=3 --set experts=4 --set dense_inter=40 --set vocab=201
+make onekv onekv 24 130 --set layers=3 --set experts=3 --set dense_inter=40 --set vocab=130
