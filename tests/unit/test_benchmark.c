@@ -126,8 +126,8 @@ static void test_keys(size_t init_blocks, size_t local_blocks)
         const size_t own = pos / 5;
         size_t scored = 0;
         for (size_t b = 0; own + 1 > 4 && b <= own; b++) {
-            const bool forced = b + local_blocks > own || b < init_blocks;
-            scored += forced ? 0 : (b == own ? pos % 5 + 1 : 5);
+            const size_t n_keys = b == own ? pos % 5 + 1 : 5;
+            scored += b + local_blocks > own || b < init_blocks ? 0 : n_keys;
         }
         const size_t attended = own + 1 <= 4 ? pos + 1 : 3 * 5 + pos % 5 + 1;
         n_wrong += ox_cost_scored_keys(config, pos) == scored ? 0 : 1;
