@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The steps between matrix products at level avx2: simd/wide/norm_wide.h in this level's vectors.
+ * The steps between matrix products at level avx2: simd/wide/norm_wide.inc in this level's vectors.
  */
 #include "simd/avx2/vector_avx2.h"
-#include "simd/wide/norm_wide.h"
+#include "simd/wide/norm_wide.inc"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The steps between matrix products at level avx512: simd/wide/norm_wide.h in this level's vectors.
+ * The steps between matrix products at level avx512: simd/wide/norm_wide.inc in this level's vectors.
  */
 #include "simd/avx512/vector_avx512.h"
-#include "simd/wide/norm_wide.h"
+#include "simd/wide/norm_wide.inc"

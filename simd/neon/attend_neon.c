@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Attention over a block and index scores at level neon: simd/wide/attend_wide.h in this level's vectors.
+ * Attention over a block and index scores at level neon: simd/wide/attend_wide.inc in this level's vectors.
  */
 #include "simd/neon/vector_neon.h"
-#include "simd/wide/attend_wide.h"
+#include "simd/wide/attend_wide.inc"
