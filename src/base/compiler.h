@@ -13,6 +13,14 @@
 #define OX_UNUSED __attribute__((unused))
 #define OX_ALIGN 64
 
+/* Before a loop of a few iterations known to the compiler: unroll it, so that arrays of vectors become registers. Not
+ * under sanitizers, whose checks make the unrolled code huge. */
+#if defined(OX_SANITIZED)
+#define OX_UNROLL
+#else
+#define OX_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 /* A programming error ends the program; never for input. Kept in release builds, so only for cheap conditions. */
 #define OX_CHECK(condition)                                                                                            \
     do {                                                                                                               \
