@@ -8,6 +8,43 @@
 
 #include "base/utf8.h"
 
+/* The string literal of text that ends at `end`, without its quotes; empty if there is none. */
+static struct ox_str literal_before(struct ox_str text, size_t end)
+{
+    if (end < 2 || end > text.len || text.ptr[end - 1] != '"') {
+        return ox_str_make("", 0);
+    }
+    size_t begin = end - 1;
+    while (begin > 0) {
+        size_t n_slashes = 0;
+        begin--;
+        while (n_slashes < begin && text.ptr[begin - 1 - n_slashes] == '\\') {
+            n_slashes++;
+        }
+        if (text.ptr[begin] == '"' && n_slashes % 2 == 0) {
+            return ox_str_make(text.ptr + begin + 1, end - begin - 2);
+        }
+    }
+    return ox_str_make("", 0);
+}
+
+/* jansson names a doubled key only if it is short; say the others too. */
+static enum ox_status not_valid(struct ox_str text, const char *what, const json_error_t *error, struct ox_error *err)
+{
+    const size_t end = error->position > 0 ? (size_t)error->position : 0;
+    struct ox_str key = ox_str_make("", 0);
+    if (json_error_code(error) == json_error_duplicate_key && strstr(error->text, " near ") == NULL) {
+        key = literal_before(text, end);
+    }
+    ox_error_set(err, OX_E_FORMAT, "%s: not valid JSON at line %d column %d: %s%s%.*s%s", what, error->line,
+                 error->column, error->text, key.len > 0 ? " near '\"" : "", key.len < 120 ? (int)key.len : 120,
+                 key.ptr, key.len > 0 ? "\"'" : "");
+    if (err != NULL) {
+        err->offset = end;
+    }
+    return OX_E_FORMAT;
+}
+
 enum ox_status ox_json_parse(struct ox_str text, const char *what, json_t **out, struct ox_error *err)
 {
     json_error_t error;
@@ -18,12 +55,7 @@ enum ox_status ox_json_parse(struct ox_str text, const char *what, json_t **out,
         if (code == json_error_out_of_memory) {
             return ox_error_set(err, OX_E_NOMEM, "%s: out of memory while reading JSON", what);
         }
-        ox_error_set(err, OX_E_FORMAT, "%s: not valid JSON at line %d column %d: %s", what, error.line, error.column,
-                     error.text);
-        if (err != NULL) {
-            err->offset = error.position > 0 ? (uint64_t)error.position : 0;
-        }
-        return OX_E_FORMAT;
+        return not_valid(text, what, &error, err);
     }
     *out = root;
     return OX_OK;

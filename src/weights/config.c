@@ -104,7 +104,7 @@ static enum ox_status read_float(const struct reader *r, const struct ox_json_at
     return status;
 }
 
-/* ---- what must be as the model computes it --------------------------------------------------------------------------- */
+/* ---- what must be as the model computes it ----------------------------------------------------------------------- */
 
 enum demand { MUST_BE_TRUE, MUST_BE_FALSE, MUST_BE_TEXT, MUST_BE_NUMBER, MUST_BE_ABSENT };
 
@@ -231,22 +231,18 @@ static enum ox_status check_quantization(const struct reader *r, const struct ox
 /* The kind of model, and where its numbers stand. */
 static enum ox_status find_places(struct reader *r)
 {
-    static const struct demand_row nested = {"model_type", MUST_BE_TEXT, "minimax_m3_vl", 0};
-    static const struct demand_row flat = {"model_type", MUST_BE_TEXT, "minimax_m3_vl_text", 0};
     enum ox_status status = ox_json_need_object(&r->root, r->err);
     if (status != OX_OK) {
         return status;
     }
     const struct ox_json_at type = ox_json_member(&r->root, "model_type");
     const struct ox_json_at text = ox_json_member(&r->root, "text_config");
-    if (type.value == NULL) {
+    const bool whole = ox_str_is(ox_json_text(type.value), "minimax_m3_vl");
+    if (!whole && !ox_str_is(ox_json_text(type.value), "minimax_m3_vl_text")) {
         return ox_json_expected(&type, "\"minimax_m3_vl\" or \"minimax_m3_vl_text\"", r->err);
     }
-    status = check_demand(r, &r->root, text.value != NULL ? &nested : &flat);
-    r->text = text.value != NULL ? text : r->root;
-    if (status == OX_OK) {
-        status = ox_json_need_object(&r->text, r->err);
-    }
+    r->text = whole ? text : r->root;
+    status = ox_json_need_object(&r->text, r->err);
     if (status != OX_OK) {
         return status;
     }
@@ -298,7 +294,7 @@ static enum ox_status check_computation(const struct reader *r)
     return status;
 }
 
-/* ---- the text model -------------------------------------------------------------------------------------------------- */
+/* ---- the text model ---------------------------------------------------------------------------------------------- */
 
 static enum ox_status read_shape(const struct reader *r)
 {
@@ -600,7 +596,7 @@ static enum ox_status read_sparse(const struct reader *r)
     return status;
 }
 
-/* ---- special tokens, vision ------------------------------------------------------------------------------------------ */
+/* ---- special tokens, vision -------------------------------------------------------------------------------------- */
 
 /* A token's id, or -1 where the member is missing. */
 static enum ox_status read_token(const struct reader *r, const struct ox_json_at *at, int32_t *out)
@@ -719,7 +715,7 @@ static enum ox_status read_end_tokens(const struct reader *r, const struct ox_js
     return status == OX_OK ? read_eos(r, &eos) : status;
 }
 
-/* ---- the two files --------------------------------------------------------------------------------------------------- */
+/* ---- the two files ----------------------------------------------------------------------------------------------- */
 
 static enum ox_status read_config(struct reader *r)
 {

@@ -90,17 +90,18 @@ struct ox_config {
 };
 
 /* Read config.json's bytes into *out; `what` names them in errors. Numbers are checked for range and against each
- * other (heads, rotary size, list lengths); OX_E_FORMAT or OX_E_SHAPE with the member's path. Fields known not to matter
- * (MTP counts, total sizes) are ignored; a field that would change the computation and has a value that we do not
- * compute (attention_output_gate true, scoring_func not sigmoid, sparse_score_type not max, rope_scaling, attention
+ * other (heads, rotary size, list lengths); OX_E_FORMAT or OX_E_SHAPE with the member's path. Fields known not to
+ * matter (MTP counts, total sizes) are ignored; a field that would change the computation and has a value that we do
+ * not compute (attention_output_gate true, scoring_func not sigmoid, sparse_score_type not max, rope_scaling, attention
  * bias, tied embeddings, a quantization_config that is not mxfp8 in blocks of [1, 32]...) is refused by name. Defaults:
- * those fields where they are missing; of vision_config the released num_channels, rope_theta, merge and temporal sizes,
- * segment_frames, and the text model's width as projector; all else must be there. log may be NULL. Any thread. */
+ * those fields where they are missing; of vision_config the released num_channels, rope_theta, merge and temporal
+ * sizes, segment_frames, and the text model's width as projector; all else must be there. log may be NULL. Any
+ * thread. */
 enum ox_status ox_config_parse(struct ox_str json, const char *what, const struct ox_log *log, struct ox_config *out,
                                struct ox_error *err) OX_MUST_USE;
 
-/* Read generation_config.json's bytes into the second half of *config (call after ox_config_parse); *config is unchanged
- * on failure. */
+/* Read generation_config.json's bytes into the second half of *config (call after ox_config_parse); *config is
+ * unchanged on failure. */
 enum ox_status ox_config_parse_generation(struct ox_str json, const char *what, struct ox_config *config,
                                           struct ox_error *err) OX_MUST_USE;
 

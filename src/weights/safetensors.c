@@ -42,46 +42,51 @@ static uint64_t read_u64(const uint8_t *bytes)
     return value;
 }
 
-static bool get_size(const json_t *value, size_t *out)
+/* The same for a member of a tensor's entry that is not as expected. */
+static enum ox_status unlike(const struct parse *p, const struct ox_tensor *t, const char *member, const json_t *value,
+                             const char *expected)
 {
+    struct ox_json_at at = {value, p->what, ""};
+    const struct ox_label label = ox_label_make(t->name);
+    snprintf(at.path, sizeof at.path, "tensor %s%s%.24s", label.text, member[0] != '\0' ? ": " : "", member);
+    return ox_json_expected(&at, expected, p->err);
+}
+
+/* Element i of the array `member`: an integer from 0 on. */
+static enum ox_status read_size(const struct parse *p, const struct ox_tensor *t, const char *member,
+                                const json_t *array, size_t i, size_t *out)
+{
+    char name[32];
+    const json_t *value = json_array_get(array, i);
     if (!json_is_integer(value) || json_integer_value(value) < 0) {
-        return false;
+        snprintf(name, sizeof name, "%s[%zu]", member, i);
+        return unlike(p, t, name, value, "an integer from 0 on");
     }
     *out = (size_t)json_integer_value(value);
-    return true;
+    return OX_OK;
 }
 
 static enum ox_status read_dtype(const struct parse *p, const json_t *entry, struct ox_tensor *t)
 {
     const json_t *dtype = json_object_get(entry, "dtype");
-    if (!json_is_string(dtype)) {
-        return ox_error_set(p->err, OX_E_FORMAT, "expected a string as dtype, found none");
-    }
     if (!ox_dtype_parse(ox_json_text(dtype), &t->dtype)) {
-        const struct ox_label label = ox_label_make(ox_json_text(dtype));
-        return ox_error_set(p->err, OX_E_FORMAT, "expected a known dtype, found \"%.40s\"", label.text);
+        return unlike(p, t, "dtype", dtype, "the name of a known type");
     }
     return OX_OK;
 }
 
 static enum ox_status read_shape(const struct parse *p, const json_t *entry, struct ox_tensor *t)
 {
+    enum ox_status status = OX_OK;
     const json_t *shape = json_object_get(entry, "shape");
-    if (!json_is_array(shape)) {
-        return ox_error_set(p->err, OX_E_FORMAT, "expected an array of sizes as shape, found none");
-    }
-    if (json_array_size(shape) > OX_TENSOR_MAX_DIMS) {
-        return ox_error_set(p->err, OX_E_FORMAT, "expected a shape of at most %d sizes, found %zu", OX_TENSOR_MAX_DIMS,
-                            json_array_size(shape));
+    if (!json_is_array(shape) || json_array_size(shape) > OX_TENSOR_MAX_DIMS) {
+        return unlike(p, t, "shape", shape, "an array of at most 8 sizes");
     }
     t->n_dims = json_array_size(shape);
-    for (size_t i = 0; i < t->n_dims; i++) {
-        if (!get_size(json_array_get(shape, i), &t->dims[i])) {
-            return ox_error_set(p->err, OX_E_FORMAT, "expected sizes from 0 on in shape, found another value at [%zu]",
-                                i);
-        }
+    for (size_t i = 0; status == OX_OK && i < t->n_dims; i++) {
+        status = read_size(p, t, "shape", shape, i, &t->dims[i]);
     }
-    return OX_OK;
+    return status;
 }
 
 /* Bytes that dtype and shape ask for; true if they overflow. */
@@ -96,30 +101,36 @@ static bool wanted_bytes(const struct ox_tensor *t, size_t *out)
     return false;
 }
 
+/* Where the data lie; dtype and shape are known. */
 static enum ox_status read_offsets(const struct parse *p, const json_t *entry, struct ox_tensor *t)
 {
     const json_t *offsets = json_object_get(entry, "data_offsets");
-    size_t begin;
-    size_t end;
-    if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !get_size(json_array_get(offsets, 0), &begin) ||
-        !get_size(json_array_get(offsets, 1), &end)) {
-        return ox_error_set(p->err, OX_E_FORMAT,
-                            "expected two integers from 0 on as data_offsets, found something else");
+    size_t begin = 0;
+    size_t end = 0;
+    size_t wanted = 0;
+    if (!json_is_array(offsets) || json_array_size(offsets) != 2) {
+        return unlike(p, t, "data_offsets", offsets, "an array of 2");
     }
-    if (begin > end || end > p->data_len) {
-        return ox_error_set(p->err, OX_E_FORMAT,
-                            "expected data_offsets within the file's %zu bytes of data, "
-                            "found [%zu, %zu]",
-                            p->data_len, begin, end);
+    enum ox_status status = read_size(p, t, "data_offsets", offsets, 0, &begin);
+    if (status == OX_OK) {
+        status = read_size(p, t, "data_offsets", offsets, 1, &end);
     }
-    size_t wanted;
+    if (status != OX_OK) {
+        return status;
+    }
     const struct ox_label shape = ox_shape_label(t->dims, t->n_dims);
-    if (wanted_bytes(t, &wanted)) {
-        return ox_error_set(p->err, OX_E_FORMAT, "expected a shape that fits in memory, found %s", shape.text);
+    if (begin > end || end > p->data_len) {
+        status = ox_error_set(p->err, OX_E_FORMAT,
+                              "expected data_offsets in order within the file's %zu bytes of data, found [%zu, %zu]",
+                              p->data_len, begin, end);
+    } else if (wanted_bytes(t, &wanted)) {
+        status = ox_error_set(p->err, OX_E_FORMAT, "expected a shape that fits in memory, found %s", shape.text);
+    } else if (end - begin != wanted) {
+        status = ox_error_set(p->err, OX_E_FORMAT, "expected %zu bytes for %s %s, found %zu", wanted,
+                              ox_dtype_name(t->dtype), shape.text, end - begin);
     }
-    if (end - begin != wanted) {
-        return ox_error_set(p->err, OX_E_FORMAT, "expected %zu bytes for %s %s, found %zu", wanted,
-                            ox_dtype_name(t->dtype), shape.text, end - begin);
+    if (status != OX_OK) {
+        return tensor_fault(p, t->name, status);
     }
     t->data = p->data + begin;
     t->len = wanted;
@@ -128,36 +139,31 @@ static enum ox_status read_offsets(const struct parse *p, const json_t *entry, s
 
 static enum ox_status read_tensor(const struct parse *p, const json_t *entry, struct ox_tensor *t)
 {
-    enum ox_status status = OX_OK;
     if (!json_is_object(entry)) {
-        status = ox_error_set(p->err, OX_E_FORMAT, "expected an object, found another value");
+        return unlike(p, t, "", entry, "an object");
     }
-    if (status == OX_OK) {
-        status = read_dtype(p, entry, t);
-    }
+    enum ox_status status = read_dtype(p, entry, t);
     if (status == OX_OK) {
         status = read_shape(p, entry, t);
     }
-    if (status == OX_OK) {
-        status = read_offsets(p, entry, t);
-    }
-    return status == OX_OK ? OX_OK : tensor_fault(p, t->name, status);
+    return status == OX_OK ? read_offsets(p, entry, t) : status;
 }
 
 static enum ox_status check_metadata(const struct parse *p, json_t *metadata)
 {
     const char *key;
     json_t *value;
+    struct ox_json_at at = {metadata, p->what, "header: " METADATA_KEY};
     if (!json_is_object(metadata)) {
-        return ox_error_set(p->err, OX_E_FORMAT, "%s: header: expected an object as %s, found another value", p->what,
-                            METADATA_KEY);
+        return ox_json_expected(&at, "an object", p->err);
     }
     json_object_foreach(metadata, key, value)
     {
         if (!json_is_string(value)) {
             const struct ox_label label = ox_label_make(ox_str_c(key));
-            return ox_error_set(p->err, OX_E_FORMAT, "%s: header: expected a string as %s.%s, found another value",
-                                p->what, METADATA_KEY, label.text);
+            snprintf(at.path, sizeof at.path, "header: %s.%s", METADATA_KEY, label.text);
+            at.value = value;
+            return ox_json_expected(&at, "a string", p->err);
         }
     }
     return OX_OK;
@@ -250,7 +256,7 @@ enum ox_status ox_safetensors_parse(const uint8_t *bytes, size_t len, const char
     }
     const struct ox_str text = ox_str_make((const char *)(bytes + LENGTH_BYTES), (size_t)header_len);
     if (text.len == 0 || text.ptr[0] != '{') {
-        return ox_error_set(err, OX_E_FORMAT, "%s: header: expected JSON that begins with '{', found something else",
+        return ox_error_set(err, OX_E_FORMAT, "%s: header: expected JSON that begins with '{', found other bytes",
                             what);
     }
     const struct parse p = {what, bytes + LENGTH_BYTES + header_len, len - LENGTH_BYTES - (size_t)header_len, err};
@@ -288,9 +294,8 @@ const struct ox_tensor *ox_safetensors_find(const struct ox_safetensors *st, str
     return NULL;
 }
 
-/* The header's bytes, its length in front. */
-static enum ox_status make_header(const struct ox_tensor *tensors, size_t n, struct ox_buf *header,
-                                  struct ox_error *err)
+enum ox_status ox_safetensors_header(const struct ox_tensor *tensors, size_t n, struct ox_buf *header,
+                                     struct ox_error *err)
 {
     static const char no_length[LENGTH_BYTES];
     size_t begin = 0;
@@ -336,7 +341,7 @@ enum ox_status ox_safetensors_write(const char *path, const struct ox_tensor *te
     struct ox_buf header;
     struct ox_str *parts = NULL;
     ox_buf_init(&header);
-    enum ox_status status = make_header(tensors, n, &header, err);
+    enum ox_status status = ox_safetensors_header(tensors, n, &header, err);
     if (status != OX_OK) {
         ox_error_prefix(err, "%s: ", path);
         goto out;

@@ -5,6 +5,7 @@
  */
 #include "weights/shard_index.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
@@ -28,16 +29,10 @@ static bool is_plain_name(struct ox_str s)
 static enum ox_status check_entry(const char *what, const char *tensor, const json_t *file, struct ox_error *err)
 {
     const struct ox_label label = ox_label_make(ox_str_c(tensor));
-    if (!json_is_string(file)) {
-        return ox_error_set(err, OX_E_FORMAT, "%s: weight_map: tensor %s: expected a file's name, found another value",
-                            what, label.text);
-    }
-    if (!is_plain_name(ox_json_text(file))) {
-        const struct ox_label name = ox_label_make(ox_json_text(file));
-        return ox_error_set(err, OX_E_FORMAT,
-                            "%s: weight_map: tensor %s: expected the name of a file in the same "
-                            "folder, found \"%.60s\"",
-                            what, label.text, name.text);
+    struct ox_json_at at = {file, what, ""};
+    snprintf(at.path, sizeof at.path, "weight_map: tensor %s", label.text);
+    if (!json_is_string(file) || !is_plain_name(ox_json_text(file))) {
+        return ox_json_expected(&at, "the name of a file in the same folder", err);
     }
     return OX_OK;
 }

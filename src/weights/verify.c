@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reads a checkpoint's data from end to end and finds values that no model can compute with. Blocks of fixed size are
- * tested as a whole, in loops that compilers turn into vector code; only a block with a bad value is looked at one by one.
+ * tested as a whole, in loops that compilers turn into vector code; only in a block with a bad value are elements looked
+ * at one by one.
  */
 #include <inttypes.h>
 #include <stdio.h>

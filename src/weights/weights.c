@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finds every tensor that the text model needs, checks its shape and type, and makes a typed view of it. Names are asked
- * for in the released spelling; a table says how re-saved files spell them. Vectors are copied to F32 in the end, in one
- * piece, when all are known to be there.
+ * Finds every tensor that the text model needs, checks its shape and type, and makes a typed view of it. Names are
+ * asked for in the released spelling; a table says how re-saved files spell them. Vectors are copied to F32 in the end,
+ * in one piece, when all are known to be there.
  */
 #include "weights/weights.h"
 
@@ -24,8 +24,8 @@ struct vector {
     bool add_one;
 };
 
-/* How re-saved files spell a part of a name that released files spell otherwise; the first and second are those of files
- * with the text model alone. Source: checkpoint.md 2.2. */
+/* How re-saved files spell a part of a name that released files spell otherwise; the first and second are those of
+ * files with the text model alone. Source: checkpoint.md 2.2. */
 struct spelling {
     const char *released;
     const char *resaved;
@@ -49,6 +49,7 @@ struct binder {
     bool resaved[N_SPELLINGS]; /* which of the spellings this checkpoint has */
     struct ox_buf name;        /* the tensor that is looked for, as released files call it */
     struct ox_buf own_name;    /* the same as this checkpoint calls it */
+    bool out_of_memory;        /* a name could not be made */
     struct vector *vectors;
     size_t n_vectors;
     size_t vectors_cap;
@@ -62,7 +63,7 @@ struct stored {
     enum ox_format format;
 };
 
-/* ---- names ----------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 /* A part is spelt as in re-saved files where no tensor's name has the released spelling. */
 static void find_spellings(struct binder *b)
@@ -104,10 +105,14 @@ static const struct ox_tensor *find(struct binder *b)
         }
     }
     ox_buf_add_str(&b->own_name, rest);
+    if (ox_buf_failed(&b->name) || ox_buf_failed(&b->own_name)) {
+        b->out_of_memory = true;
+        return NULL;
+    }
     return ox_checkpoint_find(b->checkpoint, ox_buf_str(&b->own_name));
 }
 
-/* ---- checks ---------------------------------------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 /* "FILE: tensor NAME: expected EXPECTED, found FOUND" */
 static enum ox_status unlike(const struct binder *b, const struct ox_tensor *t, const char *expected, const char *found)
@@ -121,7 +126,7 @@ static enum ox_status missing(const struct binder *b, const char *expected)
 {
     const struct ox_label label = ox_label_make(ox_buf_str(&b->name));
     const size_t n_files = ox_checkpoint_n_files(b->checkpoint);
-    if (ox_buf_failed(&b->name) || ox_buf_failed(&b->own_name)) {
+    if (b->out_of_memory) {
         return ox_error_nomem(b->err, b->name.len);
     }
     if (n_files == 1) {
@@ -226,7 +231,7 @@ static struct ox_matrix view(const struct stored *s, size_t first, size_t rows, 
     return m;
 }
 
-/* ---- matrices and vectors -------------------------------------------------------------------------------------------- */
+/* ---- matrices and vectors ---------------------------------------------------------------------------------------- */
 
 static enum ox_status need_matrix(struct binder *b, size_t rows, size_t cols, struct ox_matrix *out)
 {
@@ -302,7 +307,7 @@ static enum ox_status copy_vectors(struct binder *b)
     return OX_OK;
 }
 
-/* ---- the model ------------------------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 struct matrix_row {
     const char *name;
@@ -510,7 +515,10 @@ enum ox_status ox_weights_bind(const struct ox_checkpoint *checkpoint, const str
 {
     struct ox_weights weights = {.norm = NULL};
     struct binder b = {.checkpoint = checkpoint, .config = config, .out = &weights, .err = err};
-    const enum ox_status status = bind(&b);
+    enum ox_status status = bind(&b);
+    if (status == OX_OK && b.out_of_memory) {
+        status = ox_error_nomem(err, b.name.len);
+    }
     ox_buf_fini(&b.name);
     ox_buf_fini(&b.own_name);
     ox_free(b.vectors);

@@ -50,7 +50,8 @@ struct ox_weights {
 };
 
 /* Bind. Every missing, misshapen or mistyped tensor is an error that names file, tensor, expected and found
- * (OX_E_SHAPE). Tensors that the text model does not use (vision, mtp) are ignored. The checkpoint must outlive *out. */
+ * (OX_E_SHAPE). A matrix may be F32, F16, BF16 or F8_E4M3 with scales NAME_scale_inv (U8 or F8_E8M0), a vector F32, F16
+ * or BF16. Tensors that the text model does not use (vision, mtp) are ignored. The checkpoint must outlive *out. */
 enum ox_status ox_weights_bind(const struct ox_checkpoint *checkpoint, const struct ox_config *config,
                                struct ox_weights *out, struct ox_error *err) OX_MUST_USE;
 

@@ -50,6 +50,10 @@ static void test_parse(void)
     OK(ox_json_parse(ox_str_c("{\n  \"a\": x\n}"), "f", &root, &err) == OX_E_FORMAT && err.offset > 8 &&
            err.offset <= 11 && strstr(err.message, "line 2") != NULL,
        "the place: byte %ju, %s", (uintmax_t)err.offset, err.message);
+    OK(ox_json_parse(ox_str_c("{\"a key of \\\"many\\\" letters\": 1, \"a key of \\\"many\\\" letters\": 2}"), "f",
+                     &root, &err) == OX_E_FORMAT &&
+           strstr(err.message, "duplicate object key near '\"a key of \\\"many\\\" letters\"'") != NULL,
+       "a doubled key is named however long: %s", err.message);
     OK(ox_json_parse(ox_str_make("{}x", 2), "f", &root, &err) == OX_OK, "needs no end");
     json_decref(root);
 }
