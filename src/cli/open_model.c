@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening engine and session as the common options say.
+ */
+#include "base/mem.h"
+#include "cli/cli.h"
+
+static void on_message(void *user, enum oxcart_log_level level, const char *text)
+{
+    output_message(user, (enum ox_log_level)level, text);
+}
+
+static void on_progress(void *user, const char *phase, uint64_t done, uint64_t total, const char *unit)
+{
+    output_report(user, phase, done, total, unit);
+}
+
+static int open_engine(const struct cli *cli, struct oxcart_engine **engine)
+{
+    char *path = NULL;
+    int code = cli_model_path(cli, &path);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    const struct oxcart_engine_options options = {
+        .size = sizeof options,
+        .model_path = path,
+        .n_threads = (int32_t)cli_natural(&cli->args, OPT_THREADS, 0),
+        .cpu_level = cli_text(&cli->args, OPT_CPU_LEVEL, NULL),
+        .message = on_message,
+        .progress = on_progress,
+        .user = cli->output,
+    };
+    struct oxcart_error err = {0};
+    if (oxcart_engine_open(&options, engine, &err) != OXCART_OK) {
+        *engine = NULL;
+        code = cli_fail_public(cli, &err, EXIT_MODEL);
+    }
+    ox_free(path);
+    return code;
+}
+
+int cli_open(const struct cli *cli, struct oxcart_engine **engine, struct oxcart_session **session)
+{
+    *engine = NULL;
+    const int code = open_engine(cli, engine);
+    if (code != EXIT_DONE || session == NULL) {
+        return code;
+    }
+    *session = NULL;
+    struct oxcart_engine_info info = {.size = sizeof info};
+    if (oxcart_engine_info(*engine, &info) == OXCART_OK && info.has_tokenizer == 0) {
+        const int missing = cli_fail(cli, EXIT_MODEL, "%s: the model's folder has no tokenizer.json", info.name);
+        oxcart_engine_close(engine);
+        return missing;
+    }
+    const struct oxcart_session_options options = {
+        .size = sizeof options,
+        .n_ctx = (int32_t)cli_natural(&cli->args, OPT_CTX_SIZE, 0),
+        .kv = cli_text(&cli->args, OPT_KV, NULL),
+    };
+    struct oxcart_error err = {0};
+    if (oxcart_session_open(*engine, &options, session, &err) != OXCART_OK) {
+        *session = NULL;
+        oxcart_engine_close(engine);
+        return cli_fail_public(cli, &err, EXIT_FAILED);
+    }
+    return EXIT_DONE;
+}

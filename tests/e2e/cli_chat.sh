@@ -1,0 +1,114 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# oxcart chat: turns and commands from a file, then line editing, history and Ctrl-C on a terminal.
+. "${abs_top_srcdir:-.}/tests/e2e/cli_lib.sh"
+
+# chat INPUT ARGUMENTS: one line of input a turn (printf format).
+chat() {
+    # shellcheck disable=SC2059
+    printf "$1" > "$work/in"
+    shift
+    ox chat --greedy "$@" < "$work/in"
+}
+hello="Hello! How can I help you?$nl"
+lima="The capital of Peru is Lima.$nl"
+
+chat 'Hello!\nWhat is the capital of Peru?\n'
+is "$status:$out:$err" "0:$hello$lima:" "two turns"
+chat 'Hello!'
+is "$out" "$hello" "a last line without an end"
+chat '\n\n'
+is "$status:$out:$err" "0::" "empty lines are no turns"
+chat 'Hello!\n/exit\nHello!\n'
+is "$out" "$hello" "/exit"
+for leave in /bye /quit; do
+    chat "$leave\\nHello!\\n"
+    is "$out" "" "$leave"
+done
+chat '/help\n/?\n'
+is "$out" "" "/help: nothing on stdout"
+for command in /help '/\?' /exit /bye /quit /clear /regen /read /system /set /show /think /nothink /ctx /stats; do
+    has "$err" "^  $command( |\$)" "/help lists $command"
+done
+chat '/dance\n'
+is "$status:$err" "0:no such command; /help lists them" "an unknown command"
+chat 'Hello!\n/regen\n'
+is "$out" "$hello$hello" "/regen"
+chat '/regen\n/stats\n'
+is "$err" "there is nothing to answer yet${nl}nothing was answered yet" "nothing to answer, no statistics"
+chat 'Hello!\n/stats\n/ctx\n'
+has "$err" '^prompt [0-9]+ tok \(0 cached\) .* generated [0-9]+ tok ' "/stats"
+has "$err" '^[0-9]+ of 32768 tokens of the context are used$' "/ctx"
+chat 'Hello!\nGoodbye\n/stats\n'
+has "$err" '^prompt [0-9]+ tok \([1-9][0-9]+ cached\) ' "the second turn keeps what the first computed"
+printf 'What is the capital of Peru?' > "$work/question"
+chat "/read $work/question\\n/read $work/none\\n/read\\n"
+is "$out" "$lima" "/read"
+has "$err" "none: .*No such file" "a file that is not there"
+has "$err" "^expected /read FILE$" "no file"
+chat 'Repeat: \\\namber apple\n'
+[ "$status" -eq 0 ] && [ "$(printf %s "$out" | wc -l)" -le 2 ]
+ok $? "a line that goes on is one turn"
+chat '"""What is the\ncapital of Peru?"""\n/ctx\n' --system=Brief.
+is "$(printf %s "$err" | wc -l)" 0 "text in triple quotes is one turn"
+has "$out" . "and is answered"
+chat '/set predict 2\nHello!\n/set predict 500\n/set\n'
+is "$out" "Hello$nl" "/set predict"
+has "$err" '^oxcart: the answer was cut off after 2 tokens' "what was cut off is said"
+has "$err" '^ +predict +500$' "/set lists settings"
+chat '/set top_p 7\n/set tools x\n/set greedy maybe\n/set greedy off\n/set temperature=0\nHello!\n'
+is "$out" "$hello" "/set KEY=VALUE"
+is "$err" "--top-p: expected a number from 0 to 1, found '7'${nl}no such setting; /set alone lists them${nl}expected on or off" "wrong settings"
+chat '/think\nAdd 12 and 30.\n/set show-thinking on\nAdd 12 and 30.\n'
+has "$out" '^Thinking\.\.\.$' "/think and show-thinking"
+is "$(printf '%s' "$out" | grep -c '^42$')" 2 "both are answered"
+chat '/nothink\n/set show-thinking on\nAdd 2 and 3.\n/think wildly\n'
+is "$(printf '%s' "$out" | grep -c Thinking)" 0 "/nothink"
+has "$err" "expected one of adaptive\|enabled\|disabled, found 'wildly'" "a mode that there is not"
+chat '/system You are a poet.\n/show\n/system\n/show\n' --system=First
+is "$(printf '%s\n' "$err" | grep -c '^system prompt: You are a poet.$')" 1 "/system"
+has "$err" '^model demo: 8\.1 million parameters, mxfp8' "/show"
+chat 'Hello!\n/clear\n/ctx\nHello!\n'
+is "$out" "$hello$hello" "/clear"
+chat 'Hello!\nWhat is the capital of Peru?\n/clear\nHello!\n' -c 200
+is "$status:$out" "1:$hello$hello" "a full context takes the turn back, and is told by the status"
+has "$err" 'context full.*; /clear begins a new conversation$' "and a message"
+
+# ---- tools
+clock='[{"type": "function", "function": {"name": "get_weather", "description": "Current weather of a city", "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}}, "required": ["city"]}}}, {"type": "function", "function": {"name": "get_time", "description": "Local time of a city", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]'
+printf '%s' "$clock" > "$work/tools.json"
+chat 'What is the weather in Rome?\n21 degrees, sunny\n' --tools="$work/tools.json" --thinking=disabled
+has "$out" '"name":"get_weather"' "a call is printed"
+has "$out" '^The weather in Rome is 21 degrees, sunny\.$' "its result is asked for and used"
+chat 'What is the weather in Rome?\n' --tools="$work/tools.json" --thinking=disabled
+is "$status" 0 "no more input instead of a result"
+
+# ---- on a terminal
+if have_terminal; then
+    (sleep 1; printf 'Hello!\n'; sleep 2; printf '/regen\n'; sleep 2; printf '\004'; sleep 1) |
+        TERM=xterm XDG_STATE_HOME=$work/state script -qec "$oxcart chat --greedy" /dev/null > "$work/terminal" 2>&1
+    out=$(tr -d '\r' < "$work/terminal")
+    is "$(printf '%s\n' "$out" | grep -c '^.*Hello! How can I help you?$')" 2 "a turn and a command"
+    has "$out" "; /help lists commands$" "a greeting"
+    has "$out" "> " "a prompt"
+    if "$oxcart" --version > /dev/null && [ -f "$work/state/oxcart/history" ]; then
+        has "$(cat "$work/state/oxcart/history")" '^Hello!$' "history is kept"
+        is "$(stat -c %a "$work/state/oxcart/history")" 600 "for its owner only"
+    else
+        grep -q OX_HAVE_EDITLINE "$build/config.h" && ! grep -q 'define OX_HAVE_EDITLINE 1' "$build/config.h"
+        ok $? "no history without libedit"
+    fi
+    (sleep 1; printf 'abc\003'; sleep 1; printf '\003'; sleep 1) |
+        TERM=xterm XDG_STATE_HOME=$work/state script -qec "$oxcart chat" /dev/null > "$work/terminal" 2>&1
+    is "$?" 130 "Ctrl-C twice at the prompt: 130"
+    has "$(tr -d '\r' < "$work/terminal")" '^\(Ctrl-C again or Ctrl-D leaves\)$' "after the first it is said how to leave"
+    (sleep 1; printf 'x\n'; sleep 2; printf '\003'; sleep 1; printf '/ctx\n'; sleep 1; printf '\004'; sleep 1) |
+        TERM=xterm script -qec "$oxcart chat --seed=3 --temperature=100 --top-k=0 --top-p=1 --logit-bias=2038:-1e9 --logit-bias=2036:-1e9 --logit-bias=2037:-1e9" /dev/null > "$work/terminal" 2>&1
+    is "$?" 0 "Ctrl-C stops an answer, not the program"
+    has "$(tr -d '\r' < "$work/terminal")" 'oxcart:.* stopped$' "it is said"
+    has "$(tr -d '\r' < "$work/terminal")" '([2-9][0-9][0-9]|[0-9]{4,}) of 32768 tokens' "what was drawn is kept"
+else
+    skip "the terminal" "no script(1)"
+fi
+done_testing
