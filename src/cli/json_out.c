@@ -29,7 +29,10 @@ json_t *json_out_natural(uint64_t n)
 
 json_t *json_out_real(double x)
 {
-    return isfinite(x) ? json_real(fabs(x) < 1e9 ? round(x * 1e6) / 1e6 : x) : json_null();
+    if (!isfinite(x)) {
+        return json_null();
+    }
+    return json_real(fabs(x) < 1e9 ? round(x * 1e6) / 1e6 : x);
 }
 
 void json_out_set(json_t **object, const char *key, json_t *value)
