@@ -14,6 +14,7 @@
 #include <histedit.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "base/mem.h"
 
@@ -124,7 +125,7 @@ static unsigned char complete_path(EditLine *el, struct ox_str typed)
     return result;
 }
 
-static unsigned char complete(EditLine *el, int key)
+static unsigned char complete(EditLine *el, wint_t key)
 {
     (void)key;
     const struct line_editor *editor = owner(el);
@@ -142,7 +143,7 @@ static unsigned char complete(EditLine *el, int key)
 }
 
 /* Take what is pasted up to the terminal's end mark. */
-static unsigned char paste(EditLine *el, int key)
+static unsigned char paste(EditLine *el, wint_t key)
 {
     (void)key;
     struct ox_buf text = {0};
@@ -189,9 +190,10 @@ struct line_editor *line_editor_open(const char *history_path, lines_words words
     el_set(editor->el, EL_EDITOR, "emacs");
     el_set(editor->el, EL_SIGNAL, 0);
     el_set(editor->el, EL_HIST, history, editor->history);
-    el_set(editor->el, EL_ADDFN, "ox-complete", "complete a command or path", complete);
+    /* The wide form: the other one copies these texts and never frees them. */
+    el_wset(editor->el, EL_ADDFN, L"ox-complete", L"complete a command or path", complete);
     el_set(editor->el, EL_BIND, "^I", "ox-complete", NULL);
-    el_set(editor->el, EL_ADDFN, "ox-paste", "take pasted text as it is", paste);
+    el_wset(editor->el, EL_ADDFN, L"ox-paste", L"take pasted text as it is", paste);
     el_set(editor->el, EL_BIND, "\\e[200~", "ox-paste", NULL);
     el_source(editor->el, NULL);
     return editor;
