@@ -14,8 +14,9 @@
 
 typedef void (*expand_function)(OX_EXPAND_PARAMETERS);
 
-static inline void matmul(OX_MATMUL_PARAMETERS, expand_function expand, size_t value_bits)
+static inline void product(OX_PRODUCT_PARAMETERS, expand_function expand, size_t value_bits)
 {
+    const float *inputs = (const float *)(const void *)x;
     float weights[STRETCH];
     float lanes[GROUP][OX_C_LANES];
     for (size_t n = 0; n < n_rows; n++) {
@@ -32,7 +33,7 @@ static inline void matmul(OX_MATMUL_PARAMETERS, expand_function expand, size_t v
                 const size_t len = n_cols - k < STRETCH ? n_cols - k : STRETCH;
                 expand(row + k * value_bits / 8, row_scales != NULL ? row_scales + k / 32 : NULL, len, weights);
                 for (size_t t = 0; t < group; t++) {
-                    ox_lanes_dot_c(lanes[t], weights, x + (t0 + t) * x_stride + k, len);
+                    ox_lanes_dot_c(lanes[t], weights, inputs + (t0 + t) * n_cols + k, len);
                 }
             }
             for (size_t t = 0; t < group; t++) {
@@ -42,26 +43,42 @@ static inline void matmul(OX_MATMUL_PARAMETERS, expand_function expand, size_t v
     }
 }
 
-void ox_matmul_f32_c(OX_MATMUL_PARAMETERS)
+void ox_exact_f32_c(OX_PRODUCT_PARAMETERS)
 {
-    matmul(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, x_stride, n_tokens, y, y_stride,
-           ox_expand_f32_c, 32);
+    product(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride, ox_expand_f32_c, 32);
 }
 
-void ox_matmul_f16_c(OX_MATMUL_PARAMETERS)
+void ox_product_f32_c(OX_PRODUCT_PARAMETERS)
 {
-    matmul(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, x_stride, n_tokens, y, y_stride,
-           ox_expand_f16_c, 16);
+    ox_exact_f32_c(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride);
 }
 
-void ox_matmul_bf16_c(OX_MATMUL_PARAMETERS)
+void ox_exact_f16_c(OX_PRODUCT_PARAMETERS)
 {
-    matmul(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, x_stride, n_tokens, y, y_stride,
-           ox_expand_bf16_c, 16);
+    product(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride, ox_expand_f16_c, 16);
 }
 
-void ox_matmul_mxfp8_c(OX_MATMUL_PARAMETERS)
+void ox_product_f16_c(OX_PRODUCT_PARAMETERS)
 {
-    matmul(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, x_stride, n_tokens, y, y_stride,
-           ox_expand_mxfp8_c, 8);
+    ox_exact_f16_c(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride);
+}
+
+void ox_exact_bf16_c(OX_PRODUCT_PARAMETERS)
+{
+    product(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride, ox_expand_bf16_c, 16);
+}
+
+void ox_product_bf16_c(OX_PRODUCT_PARAMETERS)
+{
+    ox_exact_bf16_c(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride);
+}
+
+void ox_exact_mxfp8_c(OX_PRODUCT_PARAMETERS)
+{
+    product(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride, ox_expand_mxfp8_c, 8);
+}
+
+void ox_product_mxfp8_c(OX_PRODUCT_PARAMETERS)
+{
+    ox_exact_mxfp8_c(values, row_bytes, scales, scale_row_bytes, n_rows, n_cols, x, n_tokens, y, y_stride);
 }

@@ -43,10 +43,11 @@ static void find_runs(struct ox_state *state, const struct ox_row *rows, size_t 
         struct ox_run *last = state->n_runs > 0 ? &state->runs[state->n_runs - 1] : NULL;
         if (last != NULL && last->kv == rows[t].kv) {
             last->n_rows++;
-            continue;
+        } else {
+            state->runs[state->n_runs++] =
+                (struct ox_run){.kv = rows[t].kv, .first_row = t, .n_rows = 1, .first_pos = rows[t].kv->n_tokens};
         }
-        state->runs[state->n_runs++] =
-            (struct ox_run){.kv = rows[t].kv, .first_row = t, .n_rows = 1, .first_pos = rows[t].kv->n_tokens};
+        state->run_of[t] = (uint32_t)(state->n_runs - 1);
     }
 }
 
@@ -62,7 +63,7 @@ static void layer_step(const struct ox_pass *pass, const struct ox_worker *worke
     const struct ox_config *config = pass->model->config;
     const struct ox_layer_weights *w = &pass->model->weights->layers[layer];
     report_hidden(pass, worker, layer);
-    ox_step_norm(pass, worker, w->input_norm);
+    ox_step_norm(pass, worker, w->input_norm, config->sparse_layer[layer]);
     ox_barrier(worker);
     ox_step_project(pass, worker, layer);
     ox_barrier(worker);
@@ -76,7 +77,7 @@ static void layer_step(const struct ox_pass *pass, const struct ox_worker *worke
     ox_barrier(worker);
     ox_step_output(pass, worker, layer);
     ox_barrier(worker);
-    ox_step_norm(pass, worker, w->post_norm);
+    ox_step_norm(pass, worker, w->post_norm, config->moe_layer[layer]);
     ox_barrier(worker);
     if (config->moe_layer[layer]) {
         ox_step_route(pass, worker, layer);

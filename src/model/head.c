@@ -22,5 +22,7 @@ void ox_step_head(const struct ox_pass *pass, const struct ox_worker *worker)
         n++;
     }
     ox_barrier(worker);
-    ox_linear(pass, worker, &weights->head, state->normed, hidden, n, state->logits, config->vocab);
+    ox_pack(pass, worker, state->normed, hidden, n, hidden, state->input);
+    ox_barrier(worker);
+    ox_linear(pass, worker, &weights->head, state->input, n, state->logits);
 }

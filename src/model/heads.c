@@ -5,15 +5,26 @@
  */
 #include "model/step.h"
 
-void ox_step_norm(const struct ox_pass *pass, const struct ox_worker *worker, const float *weight)
+void ox_step_norm(const struct ox_pass *pass, const struct ox_worker *worker, const float *weight, bool exact)
 {
+    const struct ox_kernels *kernels = pass->model->kernels;
+    struct ox_state *state = pass->state;
     const size_t hidden = pass->model->config->hidden;
     size_t begin;
     size_t end;
-    ox_share(worker, pass->n_rows, 1, &begin, &end);
-    for (size_t t = begin; t < end; t++) {
-        pass->model->kernels->rms_norm(pass->state->x + t * hidden, weight, hidden, pass->model->config->eps,
-                                       pass->state->normed + t * hidden);
+    ox_share(worker, pass->n_rows, OX_GROUP_TOKENS, &begin, &end);
+    for (size_t t = begin; t < end; t += OX_GROUP_TOKENS) {
+        const size_t n = end - t < OX_GROUP_TOKENS ? end - t : OX_GROUP_TOKENS;
+        float *normed = state->normed + t * hidden;
+        for (size_t i = 0; i < n; i++) {
+            kernels->rms_norm(state->x + (t + i) * hidden, weight, hidden, pass->model->config->eps,
+                              normed + i * hidden);
+        }
+        ox_pack_group(kernels->pack, normed, hidden, n, hidden, state->input + t * state->hidden_bytes);
+        if (exact) {
+            ox_pack_group(kernels->pack_exact, normed, hidden, n, hidden,
+                          state->exact_input + t * state->hidden_exact_bytes);
+        }
     }
 }
 
@@ -21,13 +32,13 @@ void ox_step_project(const struct ox_pass *pass, const struct ox_worker *worker,
 {
     const struct ox_layer_weights *w = &pass->model->weights->layers[layer];
     struct ox_state *state = pass->state;
-    const size_t hidden = pass->model->config->hidden;
-    ox_linear(pass, worker, &w->q, state->normed, hidden, pass->n_rows, state->q, w->q.rows);
-    ox_linear(pass, worker, &w->k, state->normed, hidden, pass->n_rows, state->k, w->k.rows);
-    ox_linear(pass, worker, &w->v, state->normed, hidden, pass->n_rows, state->v, w->v.rows);
+    const size_t n = pass->n_rows;
+    ox_linear(pass, worker, &w->q, state->input, n, state->q);
+    ox_linear(pass, worker, &w->k, state->input, n, state->k);
+    ox_linear(pass, worker, &w->v, state->input, n, state->v);
     if (pass->model->config->sparse_layer[layer]) {
-        ox_linear(pass, worker, &w->index_q, state->normed, hidden, pass->n_rows, state->index_q, w->index_q.rows);
-        ox_linear(pass, worker, &w->index_k, state->normed, hidden, pass->n_rows, state->index_k, w->index_k.rows);
+        ox_linear_exact(pass, worker, &w->index_q, state->exact_input, n, state->index_q);
+        ox_linear_exact(pass, worker, &w->index_k, state->exact_input, n, state->index_k);
     }
 }
 
@@ -52,59 +63,89 @@ static void store(const struct ox_pass *pass, const float *x, size_t n, void *pa
     }
 }
 
-/* Heads of a row, in this order: n_heads queries, n_kv_heads keys, n_kv_heads values, and in sparse layers
- * n_index_heads index queries and one index key. */
-static void finish_one(const struct ox_pass *pass, size_t layer, const struct ox_run *run, size_t t, size_t i)
+/* The queries of KV group g of row t, as an operand. */
+static void finish_queries(const struct ox_pass *pass, size_t layer, size_t t, size_t g)
 {
     const struct ox_config *config = pass->model->config;
-    const struct ox_layer_weights *w = &pass->model->weights->layers[layer];
+    const struct ox_kernels *kernels = pass->model->kernels;
     struct ox_state *state = pass->state;
     const size_t dim = config->head_dim;
-    const size_t pos = ox_run_pos(run, t);
-    const size_t b = pos / config->block;
-    const size_t j = pos % config->block;
-    if (i < config->n_heads) {
-        finish_head(pass, t, state->q + (t * config->n_heads + i) * dim, w->q_norm, dim);
-        return;
+    const size_t heads = config->n_heads / config->n_kv_heads;
+    const size_t token_bytes = state->group_bytes / heads;
+    float *q = state->q + (t * config->n_heads + g * heads) * dim;
+    uint8_t *to = state->q_input + (t * config->n_kv_heads + g) * state->group_bytes;
+    for (size_t h = 0; h < heads; h++) {
+        finish_head(pass, t, q + h * dim, pass->model->weights->layers[layer].q_norm, dim);
     }
-    i -= config->n_heads;
-    if (i < config->n_kv_heads) {
-        float *k = state->k + (t * config->n_kv_heads + i) * dim;
-        finish_head(pass, t, k, w->k_norm, dim);
-        store(pass, k, dim, ox_kv_keys(run->kv, b, layer, i), j * dim);
-        return;
+    for (size_t h = 0; h < heads; h += OX_GROUP_TOKENS) {
+        const size_t n = heads - h < OX_GROUP_TOKENS ? heads - h : OX_GROUP_TOKENS;
+        ox_pack_group(kernels->pack, q + h * dim, dim, n, dim, to + h * token_bytes);
     }
-    i -= config->n_kv_heads;
-    if (i < config->n_kv_heads) {
-        const float *v = state->v + (t * config->n_kv_heads + i) * dim;
-        store(pass, v, dim, ox_kv_values(run->kv, b, layer, i), j * dim);
-        return;
-    }
-    i -= config->n_kv_heads;
-    if (i < config->n_index_heads) {
-        finish_head(pass, t, state->index_q + (t * config->n_index_heads + i) * config->index_dim, w->index_q_norm,
-                    config->index_dim);
-        return;
-    }
-    float *index_k = state->index_k + t * config->index_dim;
-    finish_head(pass, t, index_k, w->index_k_norm, config->index_dim);
-    store(pass, index_k, config->index_dim, ox_kv_index_keys(run->kv, b, layer), j * config->index_dim);
 }
 
+/* Key and value of KV head g of row t, into the cache. */
+static void finish_key(const struct ox_pass *pass, size_t layer, size_t t, size_t g)
+{
+    const struct ox_config *config = pass->model->config;
+    const struct ox_run *run = ox_run_of(pass->state, t);
+    const size_t dim = config->head_dim;
+    const size_t b = ox_run_pos(run, t) / config->block;
+    const size_t j = ox_run_pos(run, t) % config->block;
+    float *k = pass->state->k + (t * config->n_kv_heads + g) * dim;
+    finish_head(pass, t, k, pass->model->weights->layers[layer].k_norm, dim);
+    store(pass, k, dim, ox_kv_keys(run->kv, b, layer, g), j * dim);
+    store(pass, pass->state->v + (t * config->n_kv_heads + g) * dim, dim, ox_kv_values(run->kv, b, layer, g), j * dim);
+}
+
+/* A group of index queries: heads of a row one after the other, rows one after the other; as an operand. */
+static void finish_index_queries(const struct ox_pass *pass, size_t layer, size_t group)
+{
+    const struct ox_config *config = pass->model->config;
+    struct ox_state *state = pass->state;
+    const size_t dim = config->index_dim;
+    const size_t first = group * OX_GROUP_TOKENS;
+    const size_t left = pass->n_rows * config->n_index_heads - first;
+    const size_t n = left < OX_GROUP_TOKENS ? left : OX_GROUP_TOKENS;
+    float *q = state->index_q + first * dim;
+    for (size_t i = 0; i < n; i++) {
+        finish_head(pass, (first + i) / config->n_index_heads, q + i * dim,
+                    pass->model->weights->layers[layer].index_q_norm, dim);
+    }
+    ox_pack_group(pass->model->kernels->pack_exact, q, dim, n, dim, state->index_input + first * state->index_bytes);
+}
+
+static void finish_index_key(const struct ox_pass *pass, size_t layer, size_t t)
+{
+    const struct ox_config *config = pass->model->config;
+    const struct ox_run *run = ox_run_of(pass->state, t);
+    const size_t dim = config->index_dim;
+    const size_t pos = ox_run_pos(run, t);
+    float *index_k = pass->state->index_k + t * dim;
+    finish_head(pass, t, index_k, pass->model->weights->layers[layer].index_k_norm, dim);
+    store(pass, index_k, dim, ox_kv_index_keys(run->kv, pos / config->block, layer), pos % config->block * dim);
+}
+
+/* What is to be done, numbered one after the other: groups of queries, keys, and in sparse layers groups of index queries
+ * and index keys. */
 void ox_step_heads(const struct ox_pass *pass, const struct ox_worker *worker, size_t layer)
 {
     const struct ox_config *config = pass->model->config;
-    const size_t index = config->sparse_layer[layer] ? config->n_index_heads + 1 : 0;
-    const size_t heads = config->n_heads + 2 * config->n_kv_heads + index;
+    const bool sparse = config->sparse_layer[layer];
+    const size_t n_index_q = pass->n_rows * config->n_index_heads;
+    const size_t n_keys = pass->n_rows * config->n_kv_heads;
+    const size_t n_groups = sparse ? (n_index_q + OX_GROUP_TOKENS - 1) / OX_GROUP_TOKENS : 0;
     size_t begin;
     size_t end;
-    ox_share(worker, pass->n_rows * heads, 1, &begin, &end);
-    for (size_t r = 0; r < pass->state->n_runs; r++) {
-        const struct ox_run *run = &pass->state->runs[r];
-        size_t i = run->first_row * heads;
-        const size_t run_end = (run->first_row + run->n_rows) * heads;
-        for (i = i < begin ? begin : i; i < run_end && i < end; i++) {
-            finish_one(pass, layer, run, i / heads, i % heads);
+    ox_share(worker, 2 * n_keys + n_groups + (sparse ? pass->n_rows : 0), 1, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        if (i < n_keys) {
+            finish_queries(pass, layer, i / config->n_kv_heads, i % config->n_kv_heads);
+        } else if (i < 2 * n_keys) {
+            finish_key(pass, layer, (i - n_keys) / config->n_kv_heads, (i - n_keys) % config->n_kv_heads);
+        } else if (i < 2 * n_keys + n_groups) {
+            finish_index_queries(pass, layer, i - 2 * n_keys);
+        } else {
+            finish_index_key(pass, layer, i - 2 * n_keys - n_groups);
         }
     }
 }

@@ -19,36 +19,55 @@ static bool takes_all(const struct ox_config *config, size_t pos)
     return pos / config->block + 1 <= config->topk_blocks;
 }
 
-/* Scores of block b for the rows of run: queries from `from` on see all of it, those in the block itself a part. */
-static void score_block(const struct ox_pass *pass, size_t layer, const struct ox_run *run, size_t b)
+/* Scores of block b for rows [t, end), which see its first n_keys keys. */
+static void score_rows(const struct ox_pass *pass, size_t layer, const struct ox_run *run, size_t b, size_t t,
+                       size_t end, size_t n_keys)
 {
     const struct ox_config *config = pass->model->config;
     const struct ox_kernels *kernels = pass->model->kernels;
     struct ox_state *state = pass->state;
+    const size_t heads = config->n_index_heads;
+    const size_t n_all = pass->n_rows * heads;
     const void *keys = ox_kv_index_keys(run->kv, b, layer);
-    for (size_t t = run->first_row; t < run->first_row + run->n_rows; t++) {
-        const size_t pos = ox_run_pos(run, t);
-        const size_t own = pos / config->block;
-        if (own < b || takes_all(config, pos)) {
-            continue;
-        }
-        const float *q = state->index_q + t * config->n_index_heads * config->index_dim;
-        float *best = state->block_scores + t * config->n_index_heads * state->max_blocks + b;
-        if (forced(config, b, own)) {
-            for (size_t g = 0; g < config->n_index_heads; g++) {
-                best[g * state->max_blocks] = INFINITY;
-            }
-            continue;
-        }
-        const size_t n_keys = own == b ? pos % config->block + 1 : config->block;
-        if (state->layout.format == OX_KV_BF16) {
-            kernels->index_max_bf16(q, config->index_dim, config->n_index_heads, keys, n_keys, config->index_dim, best,
-                                    state->max_blocks);
-        } else {
-            kernels->index_max_f32(q, config->index_dim, config->n_index_heads, keys, n_keys, config->index_dim, best,
-                                   state->max_blocks);
+    float *best = state->block_scores + t * heads * state->max_blocks + b;
+    if (t >= end) {
+        return;
+    }
+    if (state->layout.format == OX_KV_BF16) {
+        kernels->index_max_bf16(state->index_input, n_all, t * heads, (end - t) * heads, keys, n_keys,
+                                config->index_dim, best, state->max_blocks);
+    } else {
+        kernels->index_max_f32(state->index_input, n_all, t * heads, (end - t) * heads, keys, n_keys,
+                               config->index_dim, best, state->max_blocks);
+    }
+}
+
+/* The first row of run at position pos or later. */
+static size_t first_row(const struct ox_run *run, size_t pos)
+{
+    const size_t ahead = pos > run->first_pos ? pos - run->first_pos : 0;
+    return run->first_row + (ahead < run->n_rows ? ahead : run->n_rows);
+}
+
+/* Scores of block b for the rows of run that need one: those behind it see all of it, those in it a part. */
+static void score_block(const struct ox_pass *pass, size_t layer, const struct ox_run *run, size_t b)
+{
+    const struct ox_config *config = pass->model->config;
+    const size_t end = run->first_row + run->n_rows;
+    const size_t chooses = first_row(run, config->topk_blocks * config->block); /* rows before it take all blocks */
+    const size_t behind = first_row(run, (b + 1) * config->block);
+    size_t t = first_row(run, b * config->block);
+    if (b < config->init_blocks) {
+        return;
+    }
+    for (t = t < chooses ? chooses : t; t < behind; t++) {
+        if (!forced(config, b, b)) {
+            score_rows(pass, layer, run, b, t, t + 1, ox_run_pos(run, t) % config->block + 1);
         }
     }
+    t = first_row(run, (b + config->local_blocks) * config->block);
+    t = t < behind ? behind : t;
+    score_rows(pass, layer, run, b, t < chooses ? chooses : t, end, config->block);
 }
 
 /* The `take` blocks with the largest of scores[n_blocks], ties to the lower, ascending, into ids. heap: room for `take`
@@ -114,7 +133,13 @@ static void select_row(const struct ox_pass *pass, size_t layer, size_t t, size_
         ids[i] = i < take ? (int32_t)i : -1;
     }
     if (!takes_all(config, pos)) {
-        select_top(state->block_scores + (t * config->n_index_heads + g) * state->max_blocks, n_blocks, take, ids);
+        float *scores = state->block_scores + (t * config->n_index_heads + g) * state->max_blocks;
+        for (size_t b = 0; b < n_blocks; b++) {
+            if (forced(config, b, n_blocks - 1)) {
+                scores[b] = INFINITY;
+            }
+        }
+        select_top(scores, n_blocks, take, ids);
     }
     if (pass->probe != NULL && pass->probe->blocks != NULL) {
         const int32_t *other = pass->probe->blocks(pass->probe->user, layer, t, g, ids);

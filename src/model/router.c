@@ -89,7 +89,7 @@ static void group(const struct ox_pass *pass)
         begin[e + 1] += begin[e];
     }
     for (size_t i = 0; i < n; i++) {
-        state->expert_slots[i] = (int32_t)begin[state->expert_ids[i]]++;
+        state->slot_choices[begin[state->expert_ids[i]]++] = (int32_t)i;
     }
     for (size_t e = config->n_experts; e > 0; e--) {
         begin[e] = begin[e - 1];
@@ -99,10 +99,9 @@ static void group(const struct ox_pass *pass)
 
 void ox_step_route(const struct ox_pass *pass, const struct ox_worker *worker, size_t layer)
 {
-    const struct ox_config *config = pass->model->config;
     struct ox_state *state = pass->state;
     const struct ox_matrix *router = &pass->model->weights->layers[layer].router;
-    ox_linear(pass, worker, router, state->normed, config->hidden, pass->n_rows, state->router, config->n_experts);
+    ox_linear_exact(pass, worker, router, state->exact_input, pass->n_rows, state->router);
     ox_barrier(worker);
     for (size_t t = worker->i_worker; t < pass->n_rows; t += worker->n_workers) {
         route_row(pass, layer, t);

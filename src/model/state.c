@@ -44,28 +44,63 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Scratch floats of one worker: see attend_whole and combine. */
-static size_t worker_floats(const struct ox_config *config)
+/* Floats of a panel for few tokens, and matrix rows of one for many: see experts.c. */
+#define PANEL_FLOATS ((size_t)64 << 10)
+#define PANEL_ROWS (2 * (size_t)OX_PACK_COLS)
+
+static size_t whole_lines(size_t floats)
 {
-    const size_t heads = config->n_heads / config->n_kv_heads;
-    const size_t soft = heads * sizeof(struct ox_softmax) / sizeof(float);
-    const size_t scores = heads * (config->block + (16 - config->block % 16) % 16);
-    const size_t attend = 3 * (heads * config->head_dim + soft) + scores;
-    const size_t floats = larger(attend, config->hidden);
-    return floats + (16 - floats % 16) % 16;
+    return (floats + 15) / 16 * 16;
 }
 
-static void place_experts(struct layout *l, const struct ox_config *config, struct ox_state *s, size_t rows)
+/* Scratch floats of one worker: two panels, or what attention needs. */
+static void size_worker(const struct ox_model *model, struct ox_state *s)
 {
+    const struct ox_config *config = model->config;
+    const size_t heads = config->n_heads / config->n_kv_heads;
+    const size_t soft = sizeof(struct ox_softmax) / sizeof(float);
+    const size_t room = model->kernels->attend_room(heads, config->block, config->head_dim);
+    s->panel_floats = larger(PANEL_FLOATS, PANEL_ROWS * s->max_rows);
+    s->attend_floats = whole_lines((room + sizeof(float) - 1) / sizeof(float));
+    s->worker_floats = whole_lines(larger(2 * s->panel_floats, s->attend_floats + OX_TILE_ROWS_DENSE * heads *
+                                                                                     (config->head_dim + soft)));
+}
+
+static void size_operands(const struct ox_model *model, struct ox_state *s)
+{
+    const struct ox_config *config = model->config;
+    const struct ox_kernels *kernels = model->kernels;
+    s->hidden_bytes = kernels->operand_bytes(config->hidden);
+    s->hidden_exact_bytes = kernels->exact_bytes(config->hidden);
+    s->attended_bytes = kernels->operand_bytes(config->n_heads * config->head_dim);
+    s->gate_bytes = larger(kernels->operand_bytes(config->dense_inter), kernels->operand_bytes(config->shared_inter));
+    s->expert_bytes = kernels->operand_bytes(config->expert_inter);
+    s->group_bytes = config->n_heads / config->n_kv_heads * kernels->operand_bytes(config->head_dim);
+    s->index_bytes = kernels->exact_bytes(config->index_dim);
+}
+
+static void place_operands(struct layout *l, const struct ox_config *config, struct ox_state *s)
+{
+    const size_t rows = s->max_rows;
+    s->input = place(l, larger(rows, s->max_logits), s->hidden_bytes, 1, 1);
+    s->exact_input = place(l, rows, s->hidden_exact_bytes, 1, 1);
+    s->q_input = place(l, rows, config->n_kv_heads, s->group_bytes, 1);
+    s->index_input = place(l, rows, config->n_index_heads, s->index_bytes, 1);
+    s->attended_input = place(l, rows, s->attended_bytes, 1, 1);
+    s->gate_input = place(l, rows, s->gate_bytes, 1, 1);
+}
+
+static void place_experts(struct layout *l, const struct ox_config *config, struct ox_state *s)
+{
+    const size_t rows = s->max_rows;
     const size_t used = config->n_experts_used;
+    s->routed = place(l, rows, config->hidden, 1, sizeof(float));
     s->router = place(l, rows, config->n_experts, 1, sizeof(float));
     s->expert_ids = place(l, rows, used, 1, sizeof(int32_t));
     s->expert_weights = place(l, rows, used, 1, sizeof(float));
-    s->expert_slots = place(l, rows, used, 1, sizeof(int32_t));
-    s->grouped_x = place(l, rows, used, config->hidden, sizeof(float));
-    s->grouped_gate = place(l, rows, used, config->expert_inter, sizeof(float));
-    s->grouped_up = place(l, rows, used, config->expert_inter, sizeof(float));
-    s->grouped_out = place(l, rows, used, config->hidden, sizeof(float));
+    s->slot_choices = place(l, rows, used, 1, sizeof(int32_t));
+    s->grouped_input = place(l, rows, used, s->hidden_bytes, 1);
+    s->grouped_gate = place(l, rows, used, s->expert_bytes, 1);
     s->expert_begin = place(l, config->n_experts + 1, 1, 1, sizeof(size_t));
 }
 
@@ -73,7 +108,6 @@ static void place_all(struct layout *l, const struct ox_model *model, struct ox_
 {
     const struct ox_config *config = model->config;
     const size_t rows = s->max_rows;
-    const size_t wide = larger(config->dense_inter, config->shared_inter);
     s->x = place(l, rows, config->hidden, 1, sizeof(float));
     s->normed = place(l, larger(rows, s->max_logits), config->hidden, 1, sizeof(float));
     s->q = place(l, rows, config->n_heads, config->head_dim, sizeof(float));
@@ -82,20 +116,20 @@ static void place_all(struct layout *l, const struct ox_model *model, struct ox_
     s->index_q = place(l, rows, config->n_index_heads, config->index_dim, sizeof(float));
     s->index_k = place(l, rows, config->index_dim, 1, sizeof(float));
     s->attended = place(l, rows, config->n_heads, config->head_dim, sizeof(float));
-    s->out = place(l, rows, config->hidden, 1, sizeof(float));
+    s->attended_soft = place(l, rows, config->n_heads, 1, sizeof(struct ox_softmax));
     s->cosine = place(l, rows, config->rotary_dim / 2, 1, sizeof(float));
     s->sine = place(l, rows, config->rotary_dim / 2, 1, sizeof(float));
     s->block_scores = place(l, rows, config->n_index_heads, s->max_blocks, sizeof(float));
     s->chosen = place(l, rows, config->n_kv_heads, config->topk_blocks, sizeof(int32_t));
-    s->gate = place(l, rows, wide, 1, sizeof(float));
-    s->up = place(l, rows, wide, 1, sizeof(float));
-    place_experts(l, config, s, rows);
+    place_operands(l, config, s);
+    place_experts(l, config, s);
     const size_t split = s->max_split * s->n_segments;
     s->segment_soft = place(l, split, config->n_heads, 1, sizeof(struct ox_softmax));
     s->segment_sum = place(l, split, config->n_heads, config->head_dim, sizeof(float));
     s->worker_room = place(l, ox_team_n_workers(model->team), s->worker_floats, 1, sizeof(float));
     s->logits = place(l, s->max_logits, config->vocab, 1, sizeof(float));
     s->runs = place(l, rows, 1, 1, sizeof(struct ox_run));
+    s->run_of = place(l, rows, 1, 1, sizeof(uint32_t));
 }
 
 /* Fill in the sizes of *s; false if they overflow. */
@@ -117,7 +151,8 @@ static bool size_state(const struct ox_model *model, const struct ox_kv_layout *
         return false;
     }
     s->max_split = smaller(max_rows, larger(SPLIT_ROWS, SPLIT_BYTES / larger(row_bytes, 1)));
-    s->worker_floats = worker_floats(config);
+    size_operands(model, s);
+    size_worker(model, s);
     return true;
 }
 

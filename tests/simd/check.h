@@ -23,10 +23,10 @@
 /* exp of the kernels: relative error (exp_c.h: below 1 ulp), and below which it may flush to 0. */
 #define CHECK_EXP_U 0x1p-23
 #define CHECK_EXP_FLUSH 0x1.4p-126
-#define CHECK_BUFFERS 8
+#define CHECK_BUFFERS 20
 
 /* Tolerance classes of kernels.def. */
-enum check_class { CHECK_EXACT, CHECK_BOUND, CHECK_ULP, CHECK_SPEED };
+enum check_class { CHECK_EXACT, CHECK_BOUND, CHECK_ULP, CHECK_OWN };
 
 /* One kernel at one level under test. */
 struct check {
@@ -36,6 +36,8 @@ struct check {
     struct ox_rng rng;
     size_t lanes; /* partial sums of the level's products, at least */
     size_t score_lanes; /* the same of an attention score */
+    bool rounds;  /* operands are rounded to BF16, but exact ones */
+    double flush; /* subnormal numbers up to this count as 0; 0: none do */
     struct guard buffers[CHECK_BUFFERS];
     size_t n_buffers; /* taken in this trial */
     size_t n_trials;
@@ -66,6 +68,9 @@ void check_begin(struct check *check);
 void *check_bytes(struct check *check, size_t len);
 float *check_floats(struct check *check, size_t n);
 
+/* Scratch of at least len bytes, aligned to 64, against a guard page behind it. */
+void *check_room(struct check *check, size_t len);
+
 /* A length: 0 to 257, now and then one of the model's. */
 size_t check_length(struct check *check);
 size_t check_below(struct check *check, size_t n);
@@ -79,6 +84,12 @@ bool check_same(float a, float b);
 
 /* |found - exact| <= bound; NaN and infinities must be equal. False notes a failure at place i. */
 bool check_near(struct check *check, float found, double exact, double bound, size_t i);
+
+/* The operand of n tokens x [n, n_cols], or the exact operand, in a buffer of the check. */
+uint8_t *check_operand(struct check *check, bool exact, const float *x, size_t n, size_t n_cols);
+
+/* The BF16 number nearest to x, ties to the even one; subnormal numbers are kept. */
+double check_nearest_bf16(float x);
 
 /* Every float of the canary pattern still there? For the gaps between rows. */
 bool check_is_canary(const float *x, size_t n);

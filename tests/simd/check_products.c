@@ -98,23 +98,66 @@ static void fill_scales(struct check *check, enum check_fill fill, uint8_t *scal
     }
 }
 
-typedef void (*matmul_function)(OX_MATMUL_PARAMETERS);
+/* x in units of the last place, rounded by the C library. */
+double check_nearest_bf16(float x)
+{
+    if (isnan(x) || isinf(x) || x == 0.0F) {
+        return (double)x;
+    }
+    int exponent;
+    frexp((double)x, &exponent);
+    const double unit = ldexp(1.0, (exponent < -125 ? -125 : exponent) - 8);
+    const double y = nearbyint((double)x / unit) * unit;
+    return fabs(y) >= 0x1p128 ? copysign((double)INFINITY, y) : y;
+}
+
+typedef void (*product_function)(OX_PRODUCT_PARAMETERS);
 
 struct product {
+    enum format format;
+    bool exact; /* the kind of operand */
     const uint8_t *values;
     size_t row_bytes;
     const uint8_t *scales;
     size_t scale_row_bytes;
     size_t n_rows;
     size_t n_cols;
-    const float *x;
-    size_t x_stride;
+    const float *x; /* [n_tokens, n_cols] */
     size_t n_tokens;
     float *y;
     size_t y_stride;
 };
 
-static void check_values(struct check *check, enum format format, const struct product *p)
+/* Made group by group, each in several calls. */
+uint8_t *check_operand(struct check *check, bool exact, const float *x, size_t n, size_t n_cols)
+{
+    const struct ox_kernels *kernels = check->kernels;
+    const size_t token_bytes = exact ? kernels->exact_bytes(n_cols) : kernels->operand_bytes(n_cols);
+    uint8_t *operand = check_bytes(check, n * token_bytes);
+    for (size_t t = 0; t < n; t += OX_GROUP_TOKENS) {
+        const size_t group = n - t < OX_GROUP_TOKENS ? n - t : OX_GROUP_TOKENS;
+        size_t begin = 0;
+        while (begin < n_cols) {
+            const float *rows[OX_GROUP_TOKENS];
+            size_t end = begin + OX_PACK_COLS * (1 + check_below(check, n_cols / OX_PACK_COLS + 1));
+            end = end > n_cols ? n_cols : end;
+            for (size_t i = 0; i < group; i++) {
+                rows[i] = x + (t + i) * n_cols + begin;
+            }
+            (exact ? kernels->pack_exact : kernels->pack)(rows, group, begin, end, n_cols, operand + t * token_bytes);
+            begin = end;
+        }
+    }
+    return operand;
+}
+
+/* What a level's operand holds of x. */
+static double held(const struct check *check, const struct product *p, size_t i)
+{
+    return check->rounds && !p->exact ? check_nearest_bf16(p->x[i]) : (double)p->x[i];
+}
+
+static void check_values(struct check *check, const struct product *p)
 {
     const double terms = ceil((double)p->n_cols / (double)check->lanes) + ceil(log2((double)check->lanes));
     for (size_t i = 0; i < p->n_rows * p->n_tokens; i++) {
@@ -122,18 +165,21 @@ static void check_values(struct check *check, enum format format, const struct p
         const size_t t = i / p->n_rows;
         double sum = 0.0;
         double magnitude = 0.0;
+        double flushed = 0.0; /* what is lost where subnormal numbers count as 0 */
         for (size_t k = p->n_cols; k > 0; k--) {
             /* what the format holds may lie beyond F32: then it is an infinity */
-            const double w = (double)(float)decode(format, p->values + n * p->row_bytes,
+            const double w = (double)(float)decode(p->format, p->values + n * p->row_bytes,
                                                    p->scales != NULL ? p->scales + n * p->scale_row_bytes : NULL, k - 1);
-            const double product = w * (double)p->x[t * p->x_stride + k - 1];
+            const double value = held(check, p, t * p->n_cols + k - 1);
+            const double product = w * value;
             sum += product;
             magnitude += fabs(product);
+            flushed += check->flush * (fabs(w) + fabs(value) + 1.0);
         }
         if (isfinite(magnitude) && magnitude > (double)FLT_MAX / 2.0) {
             continue; /* partial sums may overflow in some orders */
         }
-        const double bound = 2.0 * terms * CHECK_U * magnitude + (double)p->n_cols * CHECK_TINY;
+        const double bound = 2.0 * terms * CHECK_U * magnitude + (double)p->n_cols * CHECK_TINY + flushed;
         if (!check_near(check, p->y[t * p->y_stride + n], sum, bound, i)) {
             return;
         }
@@ -146,36 +192,35 @@ static void check_values(struct check *check, enum format format, const struct p
 }
 
 /* One row and token alone, elsewhere in memory, gets the same bits. */
-static void check_alone(struct check *check, enum format format, const struct product *p, matmul_function function)
+static void check_alone(struct check *check, const struct product *p, product_function function)
 {
     if (p->n_rows == 0 || p->n_tokens == 0) {
         return;
     }
     const size_t n = check_below(check, p->n_rows);
     const size_t t = check_below(check, p->n_tokens);
-    const size_t bytes = p->n_cols * value_bytes[format];
+    const size_t bytes = p->n_cols * value_bytes[p->format];
     uint8_t *values = check_bytes(check, bytes);
     uint8_t *scales = p->scales != NULL ? check_bytes(check, p->n_cols / 32) : NULL;
-    float *x = check_floats(check, p->n_cols);
     float *y = check_floats(check, 1);
     if (p->n_cols > 0) {
         memcpy(values, p->values + n * p->row_bytes, bytes);
-        memcpy(x, p->x + t * p->x_stride, p->n_cols * sizeof *x);
     }
     if (scales != NULL && p->n_cols > 0) {
         memcpy(scales, p->scales + n * p->scale_row_bytes, p->n_cols / 32);
     }
-    function(values, bytes, scales, p->n_cols / 32, 1, p->n_cols, x, p->n_cols, 1, y, 1);
+    const uint8_t *operand = check_operand(check, p->exact, p->x + t * p->n_cols, 1, p->n_cols);
+    function(values, bytes, scales, p->n_cols / 32, 1, p->n_cols, operand, 1, y, 1);
     if (!check_same(*y, p->y[t * p->y_stride + n])) {
         check_fail(check, "row %zu, token %zu: %a among %zu x %zu, %a alone (%zu columns)", n, t,
                    (double)p->y[t * p->y_stride + n], p->n_rows, p->n_tokens, (double)*y, p->n_cols);
     }
 }
 
-static void check_matmul(struct check *check, enum format format, matmul_function function)
+static void check_product(struct check *check, enum format format, bool exact, product_function function)
 {
     const enum check_fill fill = (enum check_fill)check_below(check, N_FILLS);
-    struct product p = {0};
+    struct product p = {.format = format, .exact = exact};
     check_begin(check);
     p.n_cols = check_length(check);
     if (format == MXFP8) {
@@ -185,7 +230,6 @@ static void check_matmul(struct check *check, enum format format, matmul_functio
     p.n_tokens = check_below(check, 3) == 0 ? 1 : check_below(check, most + 1);
     p.n_rows = check_below(check, most);
     p.row_bytes = p.n_cols * value_bytes[format] + check_below(check, 2) * check_below(check, 67);
-    p.x_stride = p.n_cols + check_below(check, 2) * check_below(check, 9);
     p.y_stride = p.n_rows + check_below(check, 2) * check_below(check, 9);
     uint8_t *values =
         check_bytes(check, p.n_rows > 0 ? (p.n_rows - 1) * p.row_bytes + p.n_cols * value_bytes[format] : 0);
@@ -200,38 +244,112 @@ static void check_matmul(struct check *check, enum format format, matmul_functio
             fill_scales(check, fill, scales + n * p.scale_row_bytes, p.n_cols / 32);
         }
     }
-    float *x = check_floats(check, p.n_tokens > 0 ? (p.n_tokens - 1) * p.x_stride + p.n_cols : 0);
-    for (size_t t = 0; t < p.n_tokens; t++) {
-        check_fill(check, fill, 1.0e20F, x + t * p.x_stride, p.n_cols);
-    }
+    float *x = check_floats(check, p.n_tokens * p.n_cols);
+    check_fill(check, fill, 1.0e20F, x, p.n_tokens * p.n_cols);
     p.values = values;
     p.scales = scales;
     p.x = x;
     p.y = check_floats(check, p.n_tokens > 0 ? (p.n_tokens - 1) * p.y_stride + p.n_rows : 0);
-    function(values, p.row_bytes, scales, p.scale_row_bytes, p.n_rows, p.n_cols, x, p.x_stride, p.n_tokens, p.y,
-             p.y_stride);
-    check_values(check, format, &p);
-    check_alone(check, format, &p, function);
+    function(values, p.row_bytes, scales, p.scale_row_bytes, p.n_rows, p.n_cols,
+             check_operand(check, exact, x, p.n_tokens, p.n_cols), p.n_tokens, p.y, p.y_stride);
+    check_values(check, &p);
+    check_alone(check, &p, function);
 }
 
-void check_matmul_f32(struct check *check)
+void check_product_f32(struct check *check)
 {
-    check_matmul(check, F32, check->kernels->matmul_f32);
+    check_product(check, F32, false, check->kernels->product_f32);
 }
 
-void check_matmul_f16(struct check *check)
+void check_product_f16(struct check *check)
 {
-    check_matmul(check, F16, check->kernels->matmul_f16);
+    check_product(check, F16, false, check->kernels->product_f16);
 }
 
-void check_matmul_bf16(struct check *check)
+void check_product_bf16(struct check *check)
 {
-    check_matmul(check, BF16, check->kernels->matmul_bf16);
+    check_product(check, BF16, false, check->kernels->product_bf16);
 }
 
-void check_matmul_mxfp8(struct check *check)
+void check_product_mxfp8(struct check *check)
 {
-    check_matmul(check, MXFP8, check->kernels->matmul_mxfp8);
+    check_product(check, MXFP8, false, check->kernels->product_mxfp8);
+}
+
+void check_exact_f32(struct check *check)
+{
+    check_product(check, F32, true, check->kernels->exact_f32);
+}
+
+void check_exact_f16(struct check *check)
+{
+    check_product(check, F16, true, check->kernels->exact_f16);
+}
+
+void check_exact_bf16(struct check *check)
+{
+    check_product(check, BF16, true, check->kernels->exact_bf16);
+}
+
+void check_exact_mxfp8(struct check *check)
+{
+    check_product(check, MXFP8, true, check->kernels->exact_mxfp8);
+}
+
+/* Rows of the identity give back what an operand holds of one token in a group: nothing is lost, nothing at another
+ * place, in any cut of the columns. */
+static void check_packed(struct check *check, bool exact)
+{
+    check_begin(check);
+    const size_t n_cols = 1 + check_below(check, 140);
+    const size_t n = 1 + check_below(check, 40);
+    float *x = check_floats(check, n * n_cols);
+    float *identity = check_floats(check, n_cols * n_cols);
+    float *y = check_floats(check, n * n_cols);
+    const struct product p = {.format = F32, .exact = exact, .x = x};
+    check_fill(check, FILL_NORMAL, 0.0F, x, n * n_cols);
+    for (size_t i = 0; i < n_cols * n_cols; i++) {
+        identity[i] = i / n_cols == i % n_cols ? 1.0F : 0.0F;
+    }
+    (exact ? check->kernels->exact_f32 : check->kernels->product_f32)(
+        (const uint8_t *)identity, n_cols * sizeof(float), NULL, 0, n_cols, n_cols,
+        check_operand(check, exact, x, n, n_cols), n, y, n_cols);
+    for (size_t i = 0; i < n * n_cols; i++) {
+        if (!check_near(check, y[i], held(check, &p, i), 0.0, i)) {
+            return;
+        }
+    }
+}
+
+void check_pack(struct check *check)
+{
+    check_packed(check, false);
+}
+
+void check_pack_exact(struct check *check)
+{
+    check_packed(check, true);
+}
+
+/* A token takes the same bytes in any group, and floats may stand behind it. */
+void check_operand_bytes(struct check *check)
+{
+    check_begin(check);
+    const size_t n_cols = check_length(check);
+    const size_t bytes = check->kernels->operand_bytes(n_cols);
+    if (bytes % 4 != 0 || bytes < 2 * n_cols) {
+        check_fail(check, "%zu bytes for %zu columns", bytes, n_cols);
+    }
+}
+
+void check_exact_bytes(struct check *check)
+{
+    check_begin(check);
+    const size_t n_cols = check_length(check);
+    const size_t bytes = check->kernels->exact_bytes(n_cols);
+    if (bytes % 4 != 0 || bytes < 4 * n_cols) {
+        check_fail(check, "%zu bytes for %zu columns", bytes, n_cols);
+    }
 }
 
 typedef void (*expand_function)(OX_EXPAND_PARAMETERS);
@@ -337,19 +455,6 @@ void check_store_f32(struct check *check)
     }
 }
 
-/* The BF16 number nearest to x, ties to the even one: x in units of the last place, rounded by the C library. */
-static double nearest_bf16(float x)
-{
-    if (isnan(x) || isinf(x) || x == 0.0F) {
-        return (double)x;
-    }
-    int exponent;
-    frexp((double)x, &exponent);
-    const double unit = ldexp(1.0, (exponent < -125 ? -125 : exponent) - 8);
-    const double y = nearbyint((double)x / unit) * unit;
-    return fabs(y) >= 0x1p128 ? copysign((double)INFINITY, y) : y;
-}
-
 void check_store_bf16(struct check *check)
 {
     check_begin(check);
@@ -366,7 +471,7 @@ void check_store_bf16(struct check *check)
     check->kernels->store_bf16(x, n, out);
     for (size_t i = 0; i < n; i++) {
         const double found = decode(BF16, out, NULL, i);
-        const double exact = nearest_bf16(x[i]);
+        const double exact = check_nearest_bf16(x[i]);
         if (!(found == exact && signbit(found) == signbit(exact)) && !(isnan(found) && isnan(exact))) {
             check_fail(check, "%a became %a, expected %a", (double)x[i], found, exact);
             return;

@@ -29,17 +29,20 @@ static const struct {
 #define N_ENTRIES (sizeof entries / sizeof entries[0])
 
 /* Partial sums of a level's products, at least: a lane has ceil(n / lanes) terms. The vector levels keep a score of
- * attention in one lane: keys stand side by side there. */
+ * attention in one lane: keys stand side by side there. Levels that round operands to BF16 multiply with units that take
+ * subnormal numbers for 0. */
 static const struct {
     size_t products;
     size_t scores;
-} level_lanes[OX_N_CPU_LEVELS] = {
-    [OX_CPU_C] = {16, 16},
+    bool rounds;
+    double flush;
+} level_traits[OX_N_CPU_LEVELS] = {
+    [OX_CPU_C] = {16, 16, false, 0.0},
 #if defined(__x86_64__)
-    [OX_CPU_AVX2] = {8, 1},
-    [OX_CPU_AVX512] = {16, 1},
+    [OX_CPU_AVX2] = {8, 1, false, 0.0},
+    [OX_CPU_AVX512] = {16, 1, false, 0.0},
 #elif defined(__aarch64__)
-    [OX_CPU_NEON] = {4, 1},
+    [OX_CPU_NEON] = {4, 1, false, 0.0},
 #endif
 };
 
@@ -84,6 +87,12 @@ void *check_bytes(struct check *check, size_t len)
 float *check_floats(struct check *check, size_t n)
 {
     return check_bytes(check, n * sizeof(float));
+}
+
+void *check_room(struct check *check, size_t len)
+{
+    OX_CHECK(check->n_buffers < CHECK_BUFFERS && len + 63 <= BUFFER_BYTES);
+    return guard_take(&check->buffers[check->n_buffers++], (len + 63) / 64 * 64, true);
 }
 
 size_t check_below(struct check *check, size_t n)
@@ -235,8 +244,10 @@ static void walk(struct check *check, uint64_t seed, const char *only, size_t tr
         }
         ox_kernels_init(&here, level);
         check->kernels = &here;
-        check->lanes = level_lanes[level].products;
-        check->score_lanes = level_lanes[level].scores;
+        check->lanes = level_traits[level].products;
+        check->score_lanes = level_traits[level].scores;
+        check->rounds = level_traits[level].rounds;
+        check->flush = level_traits[level].flush;
         for (size_t i = 0; i < N_ENTRIES; i++) {
             if ((level == OX_CPU_C || changed(&below, &here, i)) &&
                 (only == NULL || strcmp(only, entries[i].name) == 0)) {
