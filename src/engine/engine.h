@@ -16,7 +16,7 @@
 #include "weights/checkpoint.h"
 
 /* Default and largest batch of a prefill, in rows. */
-#define OX_BATCH_ROWS 512
+#define OX_BATCH_ROWS 2048
 /* Longest context unless it is asked for. */
 #define OX_DEFAULT_CTX 32768
 
