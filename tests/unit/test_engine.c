@@ -4,6 +4,7 @@
  * does not fit, and a model that cannot fit in memory, which is refused before it is read.
  */
 #include <fcntl.h>
+#include <jansson.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -143,6 +144,62 @@ static void test_parts(const char *demo)
     remove_folder();
 }
 
+/* FOLDER: the demonstration model, its last token (id 2047) renumbered, or left out if id is negative. */
+static void make_last_token(const char *demo, json_int_t id)
+{
+    char *path = ox_path_join(demo, "tokenizer.json");
+    json_t *root = json_load_file(path, 0, NULL);
+    json_t *added = json_object_get(root, "added_tokens");
+    const size_t last = json_array_size(added) - 1;
+    make_folder(demo, "tokenizer.json");
+    OK(json_integer_value(json_object_get(json_array_get(added, last), "id")) == 2047 &&
+           (id < 0 ? json_array_remove(added, last)
+                   : json_object_set_new(json_array_get(added, last), "id", json_integer(id))) == 0 &&
+           json_dump_file(root, FOLDER "/tokenizer.json", 0) == 0,
+       "tokenizer.json with a last token of id %" PRId64, (int64_t)id);
+    json_decref(root);
+    ox_free(path);
+}
+
+/* The token that a bias of 1000 for id 2047 makes of the first one drawn; -1 if none. */
+static int32_t draw_2047(const char *folder, int32_t *n_tokens)
+{
+    const struct oxcart_bias bias = {.id = 2047, .bias = 1000};
+    const struct oxcart_sampling sampling = {.size = sizeof sampling, .n_predict = 1, .bias = &bias, .n_bias = 1};
+    struct oxcart_engine *engine = demo_open(folder, 1);
+    struct oxcart_session *session = demo_session(engine, 16);
+    struct oxcart_engine_info info = {.size = sizeof info};
+    struct demo_reply reply = {.stop_after = 0};
+    struct oxcart_result result;
+    const int32_t begin = 2036;
+    OK(oxcart_engine_info(engine, &info) == OXCART_OK && info.n_vocab == 2048, "2048 rows");
+    *n_tokens = info.n_tokens;
+    const bool drawn = oxcart_session_append(session, &begin, 1, NULL) == OXCART_OK &&
+                       demo_decode(session, &sampling, &reply, &result) == OXCART_OK && reply.n_ids == 1;
+    oxcart_session_close(&session);
+    oxcart_engine_close(&engine);
+    return drawn ? reply.ids[0] : -1;
+}
+
+/* A token without a row is refused; a row without a token is fine, and never drawn. */
+static void test_rows(const char *demo)
+{
+    struct oxcart_error err = {0};
+    int32_t n_tokens = 0;
+    make_last_token(demo, 2048);
+    OK(try_open(FOLDER, &err) == OXCART_E_SHAPE, "a token id beyond the rows");
+    IS_STR(err.message, FOLDER "/tokenizer.json: token id 2048 is beyond the model's 2048 vocabulary rows",
+           "its sentence");
+    remove_folder();
+    IS_INT(draw_2047(demo, &n_tokens), 2047, "a token with a row can be drawn");
+    IS_INT(n_tokens, 2048, "of so many");
+    make_last_token(demo, -1);
+    const int32_t id = draw_2047(FOLDER, &n_tokens);
+    IS_INT(n_tokens, 2047, "one token less");
+    OK(id >= 0 && id < 2047, "a row without a token is not drawn, but %d", (int)id);
+    remove_folder();
+}
+
 /* Widths of the demonstration model, and what a giant has instead: its dense MLP alone takes 768 GiB. */
 #define HIDDEN 256
 #define INTER 512
@@ -269,6 +326,7 @@ int main(void)
     test_info(demo);
     test_options(demo);
     test_parts(demo);
+    test_rows(demo);
     test_too_large(demo);
     return tap_done();
 }
