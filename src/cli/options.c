@@ -6,6 +6,7 @@
 #include "cli/options.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -127,6 +128,12 @@ static bool is_choice(const char *words, const char *text)
     }
 }
 
+/* The highest whole number that an option takes: 2^64 - 1 is no double, the table's number is rounded up to 2^64. */
+static uint64_t highest_natural(const struct cli_option_info *info)
+{
+    return info->high < 18446744073709551616.0 ? (uint64_t)info->high : UINT64_MAX;
+}
+
 static enum ox_status check_value(const struct cli_option_info *info, const char *text, struct cli_value *value,
                                   struct ox_error *err)
 {
@@ -134,10 +141,12 @@ static enum ox_status check_value(const struct cli_option_info *info, const char
         return ox_error_set(err, OX_E_ARG, "--%s: expected one of %s, found '%.60s'", info->name, info->argument, text);
     }
     if (info->kind == KIND_NATURAL) {
+        const uint64_t low = (uint64_t)info->low;
+        const uint64_t high = highest_natural(info);
         uint64_t natural;
-        if (!ox_str_to_u64(ox_str_c(text), &natural) || (double)natural < info->low || (double)natural > info->high) {
-            return ox_error_set(err, OX_E_ARG, "--%s: expected a whole number from %.0f to %.0f, found '%.60s'",
-                                info->name, info->low, info->high, text);
+        if (!ox_str_to_u64(ox_str_c(text), &natural) || natural < low || natural > high) {
+            return ox_error_set(err, OX_E_ARG, "--%s: expected a whole number from %" PRIu64 " to %" PRIu64
+                                ", found '%.60s'", info->name, low, high, text);
         }
         value->natural = natural;
     }

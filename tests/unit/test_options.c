@@ -125,6 +125,8 @@ static void test_errors(void)
     refused("oxcart run -n 2147483648", "--predict: expected a whole number from 1 to 2147483647, found '2147483648'",
             VERB_RUN);
     refused("oxcart run -n -1", "--predict: expected a whole number from 1 to 2147483647, found '-1'", VERB_RUN);
+    refused("oxcart run --seed=18446744073709551616",
+            "--seed: expected a whole number from 0 to 18446744073709551615, found '18446744073709551616'", VERB_RUN);
     refused("oxcart run --top-p=1.5", "--top-p: expected a number from 0 to 1, found '1.5'", VERB_RUN);
     refused("oxcart run --top-p=nan", "--top-p: expected a number from 0 to 1, found 'nan'", VERB_RUN);
     refused("oxcart run --temperature=", "--temperature: expected a number from 0 to 100, found ''", VERB_RUN);
