@@ -18,13 +18,13 @@ static void init_levels(struct ox_kernels *kernels, enum ox_cpu_level level)
     if (level < OX_CPU_AVX2) {
         return;
     }
-#define OX_WIDE_KERNEL(name) kernels->name = ox_##name##_avx2;
+#define OX_WIDE_KERNEL(name) kernels->name = OX_LEVEL_NAME(ox_##name, avx2);
 #include "simd/wide/wide.def"
 #undef OX_WIDE_KERNEL
     if (level < OX_CPU_AVX512) {
         return;
     }
-#define OX_WIDE_KERNEL(name) kernels->name = ox_##name##_avx512;
+#define OX_WIDE_KERNEL(name) kernels->name = OX_LEVEL_NAME(ox_##name, avx512);
 #include "simd/wide/wide.def"
 #undef OX_WIDE_KERNEL
 }
@@ -36,7 +36,7 @@ static void init_levels(struct ox_kernels *kernels, enum ox_cpu_level level)
     if (level < OX_CPU_NEON) {
         return;
     }
-#define OX_WIDE_KERNEL(name) kernels->name = ox_##name##_neon;
+#define OX_WIDE_KERNEL(name) kernels->name = OX_LEVEL_NAME(ox_##name, neon);
 #include "simd/wide/wide.def"
 #undef OX_WIDE_KERNEL
 }

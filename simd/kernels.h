@@ -115,12 +115,12 @@ void ox_kernels_init(struct ox_kernels *kernels, enum ox_cpu_level level);
 /* The vector levels, which have what simd/wide/wide.def lists. */
 #if defined(__x86_64__)
 #define OX_KERNEL(name, type, parameters, class)                                                                       \
-    type ox_##name##_avx2 parameters;                                                                                  \
-    type ox_##name##_avx512 parameters;
+    type OX_LEVEL_NAME(ox_##name, avx2) parameters;                                                                    \
+    type OX_LEVEL_NAME(ox_##name, avx512) parameters;
 #include "simd/kernels.def"
 #undef OX_KERNEL
 #elif defined(__aarch64__)
-#define OX_KERNEL(name, type, parameters, class) type ox_##name##_neon parameters;
+#define OX_KERNEL(name, type, parameters, class) type OX_LEVEL_NAME(ox_##name, neon) parameters;
 #include "simd/kernels.def"
 #undef OX_KERNEL
 #endif

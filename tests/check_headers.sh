@@ -34,7 +34,7 @@ sources() { # PATTERN
     fi | grep -E "$1" | sort
 }
 
-# The instruction set that a header of simd/<level>/ is compiled for.
+# What a header of simd/<level>/, or of the emulated levels, is compiled with.
 level_flags() {
     avx2='-mavx2 -mfma -mf16c'
     avx512="$avx2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi"
@@ -44,6 +44,7 @@ level_flags() {
     simd/avx512bf16/*) echo "$avx512 -mavx512bf16" ;;
     simd/amx/*) echo "$avx512 -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8" ;;
     simd/neonbf16/*) echo '-march=armv8.2-a+bf16' ;;
+    tests/simd/emulate/immintrin.h) echo '-Wno-psabi' ;;
     esac
 }
 
@@ -53,6 +54,7 @@ level_possible() {
     flags=$(level_flags "$1")
     case $1 in
     simd/neon*) flags="$flags -include arm_neon.h" ;;
+    tests/simd/emulate/immintrin.h) flags="$flags -include simde/x86/avx512.h" ;;
     esac
     test -z "$flags" || echo 'int x;' | $cc $flags -x c -fsyntax-only - >/dev/null 2>&1
 }

@@ -67,6 +67,9 @@ static inline bool tap_is_str(const char *found, const char *expected, const cha
     return tap_ok(strcmp(found, expected) == 0, file, line, "%s: \"%s\", expected \"%s\"", name, found, expected);
 }
 
+/* One check cannot be made here. */
+#define SKIP(name, reason) (tap_n_run++, printf("ok %d - %s # SKIP %s\n", tap_n_run, (name), (reason)), (void)fflush(stdout))
+
 /* Print a remark that is no check. */
 #define NOTE(...) (printf("# "), printf(__VA_ARGS__), printf("\n"), (void)fflush(stdout))
 

@@ -10,10 +10,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/number.h"
 
 #define OX_INLINE static inline __attribute__((always_inline))
-#define OX_LEVEL(name) name##_avx2
+#define OX_LEVEL(name) OX_LEVEL_NAME(name, avx2)
 #define OX_VL 8
 #define OX_DIRECT_ROWS 8
 #define OX_TILE_ROWS 2

@@ -13,9 +13,16 @@
 #define OX_UNUSED __attribute__((unused))
 #define OX_ALIGN 64
 
+/* A kernel's name at a CPU level. The tests build the levels a second time, emulated, under names of their own. */
+#if defined(OX_EMULATED)
+#define OX_LEVEL_NAME(name, level) name##_##level##_emulated
+#else
+#define OX_LEVEL_NAME(name, level) name##_##level
+#endif
+
 /* Before a loop of a few iterations known to the compiler: unroll it, so that arrays of vectors become registers. Not
- * under sanitizers, whose checks make the unrolled code huge. */
-#if defined(OX_SANITIZED)
+ * under sanitizers and emulation, which make the unrolled code huge. */
+#if defined(OX_SANITIZED) || defined(OX_EMULATED)
 #define OX_UNROLL
 #else
 #define OX_UNROLL _Pragma("GCC unroll 32")

@@ -40,6 +40,9 @@ struct check {
     double flush; /* subnormal numbers up to this count as 0; 0: none do */
     struct guard buffers[CHECK_BUFFERS];
     size_t n_buffers; /* taken in this trial */
+    size_t buffer_len[CHECK_BUFFERS];
+    void *buffer[CHECK_BUFFERS];
+    uint64_t digest; /* of all buffers as the trials left them, all NaN being one */
     size_t n_trials;
     size_t n_failed;
 };
@@ -61,7 +64,7 @@ enum check_fill {
 /* Note a failure (the first few are printed, with a printf-formatted sentence). */
 void check_fail(struct check *check, const char *format, ...) OX_PRINTF(2, 3);
 
-/* Begin a trial: all buffers are free again; canaries of the last trial are looked at. */
+/* Begin a trial: all buffers are free again; those of the last trial join the digest, its canaries are looked at. */
 void check_begin(struct check *check);
 
 /* A buffer of len bytes against a guard page, full of canaries. Floats: at any multiple of 4. */

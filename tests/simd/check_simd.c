@@ -2,6 +2,8 @@
  *
  * The kernel checker: walks the CPU levels upward and checks every kernel whose pointer a level changed, the C level's
  * first of all, against a double-precision formula written differently; EXACT kernels also against the C level's bits.
+ * Each x86 level is also emulated (tests/simd/emulate/), so that none is left untested on a machine that has it not; where
+ * the processor has it, both must give the same bits.
  *
  *     check_simd [--seed=N] [--kernel=NAME] [--trials=N]
  */
@@ -46,6 +48,29 @@ static const struct {
 #endif
 };
 
+/* How a level's kernels are come by. */
+struct way {
+    const char *name;
+    void (*init)(struct ox_kernels *kernels, enum ox_cpu_level level);
+};
+
+static const struct way native = {"native", ox_kernels_init};
+
+#if defined(OX_HAVE_EMULATION)
+/* simd/kernels.c once more, over the emulated kernels. */
+void ox_kernels_init_emulated(struct ox_kernels *kernels, enum ox_cpu_level level);
+static const struct way emulated = {"emulated", ox_kernels_init_emulated};
+#else
+static const struct way emulated = {"emulated", NULL};
+#endif
+
+/* What was asked for. */
+struct request {
+    uint64_t seed;
+    const char *only; /* one kernel, or NULL */
+    uint64_t trials;
+};
+
 static sigjmp_buf crash_place;
 
 static void on_crash(int signal_number)
@@ -67,9 +92,27 @@ void check_fail(struct check *check, const char *format, ...)
     NOTE("%s, trial %zu: %s", check->name, check->n_trials, text);
 }
 
+/* A bit pattern joins the digest. */
+static void digest_word(struct check *check, uint32_t word)
+{
+    const bool nan = (word & 0x7FFFFFFFU) > 0x7F800000U;
+    check->digest = (check->digest ^ (nan ? 0x7FC00000U : word)) * UINT64_C(0x9E3779B97F4A7C15);
+    check->digest ^= check->digest >> 29;
+}
+
+static void digest_bytes(struct check *check, const uint8_t *p, size_t len)
+{
+    for (size_t i = 0; i < len; i += sizeof(uint32_t)) {
+        uint32_t word = 0;
+        memcpy(&word, p + i, len - i < sizeof word ? len - i : sizeof word);
+        digest_word(check, word);
+    }
+}
+
 void check_begin(struct check *check)
 {
     for (size_t i = 0; i < check->n_buffers; i++) {
+        digest_bytes(check, check->buffer[i], check->buffer_len[i]);
         if (!guard_intact(&check->buffers[i])) {
             check_fail(check, "bytes beside buffer %zu were overwritten", i);
         }
@@ -81,7 +124,10 @@ void check_begin(struct check *check)
 void *check_bytes(struct check *check, size_t len)
 {
     OX_CHECK(check->n_buffers < CHECK_BUFFERS && len <= BUFFER_BYTES);
-    return guard_take(&check->buffers[check->n_buffers++], len, check_below(check, 4) != 0);
+    const size_t i = check->n_buffers++;
+    check->buffer_len[i] = len;
+    check->buffer[i] = guard_take(&check->buffers[i], len, check_below(check, 4) != 0);
+    return check->buffer[i];
 }
 
 float *check_floats(struct check *check, size_t n)
@@ -207,6 +253,7 @@ static void run_one(struct check *check, check_function function, uint64_t seed,
     check->n_failed = 0;
     check->n_trials = 0;
     check->n_buffers = 0;
+    check->digest = 0;
     ox_rng_init(&check->rng, seed ^ ox_str_hash(ox_str_c(name)));
     for (size_t i = 0; i < 3; i++) {
         sigaction(signals[i], &action, &old[i]);
@@ -228,65 +275,87 @@ static void run_one(struct check *check, check_function function, uint64_t seed,
     }
 }
 
-static void walk(struct check *check, uint64_t seed, const char *only, size_t trials)
+/* Every kernel that `level` brings; the digests of their buffers. */
+static void run_level(struct check *check, const struct request *request, const struct way *way,
+                      enum ox_cpu_level level, uint64_t *digests)
+{
+    static struct ox_kernels below;
+    static struct ox_kernels here;
+    char label[64];
+    snprintf(label, sizeof label, "%s (%s)", ox_cpu_level_name(level), way->name);
+    NOTE("level %s: %s", ox_cpu_level_name(level), way->name);
+    way->init(&below, level == OX_CPU_C ? level : (enum ox_cpu_level)(level - 1));
+    way->init(&here, level);
+    check->kernels = &here;
+    check->lanes = level_traits[level].products;
+    check->score_lanes = level_traits[level].scores;
+    check->rounds = level_traits[level].rounds;
+    check->flush = level_traits[level].flush;
+    for (size_t i = 0; i < N_ENTRIES; i++) {
+        if ((level == OX_CPU_C || changed(&below, &here, i)) &&
+            (request->only == NULL || strcmp(request->only, entries[i].name) == 0)) {
+            run_one(check, entries[i].function, request->seed, label, entries[i].name, (size_t)request->trials);
+            digests[i] = check->digest;
+        }
+    }
+}
+
+static void walk(struct check *check, const struct request *request)
 {
     static struct ox_kernels c;
-    struct ox_kernels below;
-    static struct ox_kernels here;
     ox_kernels_init(&c, OX_CPU_C);
-    below = c;
     check->lower = &c;
     for (size_t l = 0; l < OX_N_CPU_LEVELS; l++) {
         const enum ox_cpu_level level = (enum ox_cpu_level)l;
-        if (!ox_cpu_has_level(level)) {
-            NOTE("level %s: not on this machine", ox_cpu_level_name(level));
-            continue;
+        const bool here = ox_cpu_has_level(level);
+        const bool again = level != OX_CPU_C && emulated.init != NULL;
+        uint64_t real[N_ENTRIES] = {0};
+        uint64_t model[N_ENTRIES] = {0};
+        if (here) {
+            run_level(check, request, &native, level, real);
         }
-        ox_kernels_init(&here, level);
-        check->kernels = &here;
-        check->lanes = level_traits[level].products;
-        check->score_lanes = level_traits[level].scores;
-        check->rounds = level_traits[level].rounds;
-        check->flush = level_traits[level].flush;
-        for (size_t i = 0; i < N_ENTRIES; i++) {
-            if ((level == OX_CPU_C || changed(&below, &here, i)) &&
-                (only == NULL || strcmp(only, entries[i].name) == 0)) {
-                run_one(check, entries[i].function, seed, ox_cpu_level_name(level), entries[i].name, trials);
+        if (again) {
+            run_level(check, request, &emulated, level, model);
+        }
+        if (!here && !again) {
+            SKIP(ox_cpu_level_name(level), "neither on this machine nor emulated (x86-64 and libsimde-dev)");
+        }
+        for (size_t i = 0; i < N_ENTRIES && here && again; i++) {
+            if (real[i] != 0) {
+                OK(real[i] == model[i], "%s at level %s: emulation has the processor's bits", entries[i].name,
+                   ox_cpu_level_name(level));
             }
         }
-        below = here;
     }
-    if (only == NULL || strcmp(only, "exp") == 0) {
-        run_one(check, check_exp, seed, "c", "exp", 1);
+    if (request->only == NULL || strcmp(request->only, "exp") == 0) {
+        run_one(check, check_exp, request->seed, "c", "exp", 1);
     }
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t)getpid();
-    uint64_t trials = DEFAULT_TRIALS;
-    const char *only = NULL;
+    struct request request = {.seed = (uint64_t)getpid(), .trials = DEFAULT_TRIALS};
     static struct check check;
     struct timespec now;
     if (clock_gettime(CLOCK_REALTIME, &now) == 0) {
-        seed ^= (uint64_t)now.tv_nsec << 20;
+        request.seed ^= (uint64_t)now.tv_nsec << 20;
     }
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--kernel=", 9) == 0) {
-            only = argv[i] + 9;
-        } else if (!(strncmp(argv[i], "--seed=", 7) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 7), &seed)) &&
-                   !(strncmp(argv[i], "--trials=", 9) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 9), &trials))) {
+            request.only = argv[i] + 9;
+        } else if (!(strncmp(argv[i], "--seed=", 7) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 7), &request.seed)) &&
+                   !(strncmp(argv[i], "--trials=", 9) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 9), &request.trials))) {
             fprintf(stderr, "usage: check_simd [--seed=N] [--kernel=NAME] [--trials=N]\n");
             return 2;
         }
     }
-    NOTE("--seed=%" PRIu64, seed);
+    NOTE("--seed=%" PRIu64, request.seed);
     for (size_t i = 0; i < CHECK_BUFFERS; i++) {
         if (!guard_init(&check.buffers[i], BUFFER_BYTES)) {
             tap_skip_all("no memory for guarded buffers");
         }
     }
-    walk(&check, seed, only, (size_t)trials);
+    walk(&check, &request);
     for (size_t i = 0; i < CHECK_BUFFERS; i++) {
         guard_fini(&check.buffers[i]);
     }
