@@ -149,13 +149,12 @@ EMULATE_LANES(__m512, float, _mm512_cvtepi32_ps, __m512i, int32_t, 16, (float)x)
 EMULATE_LANES(__m512i, int32_t, _mm512_cvtps_epi32, __m512, float, 16, emulate_round_to_int(x))
 EMULATE_LANES(__m512, float, _mm512_cvtph_ps, __m256i, struct ox_f16, 16, ox_f32_from_f16(x))
 
-static inline __m256i emulate_cvtps_ph(__m512 a, int rounding)
-{
-    const __m128i low = _mm256_cvtps_ph(_mm512_castps512_ps256(a), rounding);
-    const __m256 upper = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1));
-    return _mm256_set_m128i(_mm256_cvtps_ph(upper, rounding), low);
-}
-#define _mm512_cvtps_ph(a, rounding) emulate_cvtps_ph(a, rounding)
+/* Only to nearest; SIMDe's own rounds some values wrongly. */
+EMULATE_LANES(__m256i, uint16_t, emulate_cvtps_ph_512, __m512, float, 16, emulate_f16(x))
+EMULATE_LANES(__m128i, uint16_t, emulate_cvtps_ph_256, __m256, float, 8, emulate_f16(x))
+#undef _mm256_cvtps_ph
+#define _mm512_cvtps_ph(a, rounding) emulate_cvtps_ph_512(a)
+#define _mm256_cvtps_ph(a, rounding) emulate_cvtps_ph_256(a)
 
 static inline __m512i _mm512_srai_epi32(__m512i a, unsigned int n)
 {
@@ -268,5 +267,16 @@ EMULATE_LANES(__m256, uint32_t, _mm256_cvtpbh_ps, __m128bh, uint16_t, 8, (uint32
     }
 EMULATE_CVTNE2(__m512, __m512bh, _mm512_cvtne2ps_pbh)
 EMULATE_CVTNE2(__m256, __m256bh, _mm256_cvtne2ps_pbh)
+
+/* ---- tiles ----------------------------------------------------------------------------------------------------- */
+
+#define _tile_loadconfig(config) emulate_tile_loadconfig(config)
+#define _tile_storeconfig(config) emulate_tile_storeconfig(config)
+#define _tile_release() emulate_tile_loadconfig((const unsigned char[64]){0})
+#define _tile_loadd(tile, base, stride) emulate_tile_loadd((tile), (base), (size_t)(stride))
+#define _tile_stream_loadd(tile, base, stride) emulate_tile_loadd((tile), (base), (size_t)(stride))
+#define _tile_stored(tile, base, stride) emulate_tile_stored((tile), (base), (size_t)(stride))
+#define _tile_zero(tile) emulate_tile_zero(tile)
+#define _tile_dpbf16ps(to, a, b) emulate_tile_dpbf16ps((to), (a), (b))
 
 #endif

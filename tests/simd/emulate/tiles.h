@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The eight tile registers of AMX in software, one set a thread, under the names of the intrinsics. What would be a
- * fault of the processor (a bad configuration, an unconfigured tile, shapes that do not fit) ends the program with a
- * message. Only palette 1 and BF16. Source: Intel SDM volume 1 chapter 18, volume 2 (LDTILECFG, TILELOADD, TDPBF16PS).
+ * The eight tile registers of AMX in software, one set a thread. What would be a fault of the processor (a bad
+ * configuration, an unconfigured tile, shapes that do not fit) ends the program with a message. Only palette 1 and BF16.
+ * Source: Intel SDM volume 1 chapter 18, volume 2 (LDTILECFG, TILELOADD, TDPBF16PS).
  */
 #ifndef OX_TESTS_EMULATE_TILES_H
 #define OX_TESTS_EMULATE_TILES_H
@@ -21,14 +21,5 @@ void emulate_tile_zero(int tile);
 /* to [M][N] += a [M][K pairs] b [K][N pairs]: sums of even and of odd elements, from zero, each step fused and
  * rounded to nearest; both are added, then added to `to`. Subnormals are zeros throughout. */
 void emulate_tile_dpbf16ps(int to, int a, int b);
-
-#define _tile_loadconfig(config) emulate_tile_loadconfig(config)
-#define _tile_storeconfig(config) emulate_tile_storeconfig(config)
-#define _tile_release() emulate_tile_loadconfig((const unsigned char[64]){0})
-#define _tile_loadd(tile, base, stride) emulate_tile_loadd((tile), (base), (size_t)(stride))
-#define _tile_stream_loadd(tile, base, stride) emulate_tile_loadd((tile), (base), (size_t)(stride))
-#define _tile_stored(tile, base, stride) emulate_tile_stored((tile), (base), (size_t)(stride))
-#define _tile_zero(tile) emulate_tile_zero(tile)
-#define _tile_dpbf16ps(to, a, b) emulate_tile_dpbf16ps((to), (a), (b))
 
 #endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The expressions of try_avx512.def.
+ */
+#include <immintrin.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "tests/simd/try.h"
+
+void OX_LEVEL_NAME(ox_try, avx512)(const struct try_input *in, struct try_output *out)
+{
+    const __m512 a = _mm512_loadu_ps(in->a);
+    const __m512 b = _mm512_loadu_ps(in->b);
+    const __m512 c = _mm512_loadu_ps(in->c);
+    const __m256 a8 = _mm256_loadu_ps(in->a);
+    const __m256 b8 = _mm256_loadu_ps(in->b);
+    const __m256 c8 = _mm256_loadu_ps(in->c);
+    const __m128 a4 = _mm_loadu_ps(in->a);
+    const __m128 b4 = _mm_loadu_ps(in->b);
+    const __m128 c4 = _mm_loadu_ps(in->c);
+    const __m512i i = _mm512_loadu_si512(in->i);
+    const __m512i j = _mm512_loadu_si512(in->j);
+    const __m256i i8 = _mm256_loadu_si256((const void *)in->i);
+    const __m256i j8 = _mm256_loadu_si256((const void *)in->j);
+    const __m128i i4 = _mm_loadu_si128((const void *)in->i);
+    const __m512i index = _mm512_and_si512(j, _mm512_set1_epi32(63));
+    /* No NaN, no zero: which of two equal operands is the maximum is nobody's promise. */
+    const __m512 finite = _mm512_castsi512_ps(_mm512_or_si512(_mm512_and_si512(i, _mm512_set1_epi32(0x3FFFFFFF)),
+                                                              _mm512_set1_epi32(0x00800000)));
+    const __mmask64 k = in->k;
+    const float *table = in->table;
+    float room[16] = {0};
+    size_t n = 0;
+    memset(out, 0, sizeof *out);
+#define OX_TRY(expression)                                                                                             \
+    {                                                                                                                  \
+        const __typeof__(expression) r = expression;                                                                   \
+        memcpy(out->value[n++], &r, sizeof r);                                                                         \
+    }
+#include "tests/simd/try_avx512.def"
+#undef OX_TRY
+}
