@@ -55,6 +55,12 @@ enum ox_status ox_map_open(const char *path, struct ox_map *out, struct ox_error
     struct ox_map map = {NULL, (size_t)st.st_size};
     if (map.len > 0) {
         void *p = mmap(NULL, map.len, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED && errno == ENOMEM) {
+            status = ox_error_set_errno(err, OX_E_NOMEM, errno,
+                                        "%s: not enough memory: %.1f GiB of address space are missing to map it", path,
+                                        (double)map.len / 1073741824.0);
+            goto out;
+        }
         if (p == MAP_FAILED) {
             status = ox_error_set_errno(err, OX_E_IO, errno, "%s: cannot be mapped (%zu bytes)", path, map.len);
             goto out;

@@ -18,8 +18,8 @@ struct ox_map {
     size_t len;
 };
 
-/* Map path. OX_E_IO names the path and the reason (a folder, a pipe, no permission). The file must not be shortened
- * while it is mapped (the program turns the SIGBUS of that into a message). */
+/* Map path. OX_E_IO names the path and the reason (a folder, a pipe, no permission); OX_E_NOMEM: the address space has no
+ * room for it. The file must not be shortened while it is mapped (the program turns the SIGBUS of that into a message). */
 enum ox_status ox_map_open(const char *path, struct ox_map *out, struct ox_error *err) OX_MUST_USE;
 void ox_map_close(struct ox_map *map);
 

@@ -97,6 +97,14 @@ if "$build/oxcart" doctor --json | grep -q '"address_space_limit": null' &&
     (ulimit -v 400000 && exec "$oxcart" run -c 65536 --kv=f32 hello) > "$work/out" 2> "$work/err" || status=$?
     is "$status" 4 "not enough memory: 4"
     has "$(cat "$work/err")" "not enough memory: .* missing" "its message says how much"
+    mkdir "$work/large"
+    cp "$demo/config.json" "$demo/tokenizer.json" "$work/large"
+    truncate -s 1G "$work/large/model.safetensors"
+    status=0
+    (ulimit -v 400000 && exec "$oxcart" run -m "$work/large" hello) > "$work/out" 2> "$work/err" || status=$?
+    is "$status" 4 "a model larger than the address space: 4"
+    has "$(cat "$work/err")" "model.safetensors: not enough memory: 1\.0 GiB .* missing" "its message"
+    rm -r "$work/large"
 else
     skip "not enough memory" "the address space cannot be limited here"
 fi
