@@ -43,6 +43,8 @@ static const struct {
 #if defined(__x86_64__)
     [OX_CPU_AVX2] = {8, 1, false, 0.0},
     [OX_CPU_AVX512] = {16, 1, false, 0.0},
+    [OX_CPU_AVX512BF16] = {16, 1, true, 0x1p-126},
+    [OX_CPU_AMX] = {1, 1, true, 0x1p-126},
 #elif defined(__aarch64__)
     [OX_CPU_NEON] = {4, 1, false, 0.0},
 #endif
