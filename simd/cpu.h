@@ -30,13 +30,13 @@ const char *ox_cpu_level_name(enum ox_cpu_level level);
 /* False if no level of this architecture has this name. */
 bool ox_cpu_level_parse(struct ox_str name, enum ox_cpu_level *out);
 
-/* Can this machine run the level? Tiles are state that Linux gives only to a process that asks for it: this asks, for all
- * threads of the process. Any thread. Source: Intel SDM volume 1, chapters 13.3, 14.3, 15.2, 18.3 (CPUID, XGETBV);
+/* Can this machine run the level? Tiles are state that Linux gives only to a process that asks for it: this asks, for
+ * all threads of the process. Any thread. Source: Intel SDM volume 1, chapters 13.3, 14.3, 15.2, 18.3 (CPUID, XGETBV);
  * arch_prctl(2) and Linux's Documentation/arch/x86/xstate.rst (permission). */
 bool ox_cpu_has_level(enum ox_cpu_level level);
 
-/* The fastest level that this machine can run: the highest, but avx512bf16 only on AMD's processors (Intel's multiply pairs
- * of BF16 at half the rate of F32: measured on a Sapphire Rapids, 0.110 of 0.222 TFLOP/s a core). */
+/* The fastest level that this machine can run: the highest, but avx512bf16 only on AMD's processors (Intel's multiply
+ * pairs of BF16 at half the rate of F32: measured on a Sapphire Rapids, 0.110 of 0.222 TFLOP/s a core). */
 enum ox_cpu_level ox_cpu_best_level(void);
 
 /* What the level's matrix products are made of, as `bench` names it: "fma-f32" and so on. */

@@ -36,7 +36,8 @@
  * at any alignment; MXFP8 has scales [n_rows, n_cols / 32], scale_row_bytes apart (else NULL, 0), and n_cols a multiple
  * of 32. x: the operand of n_tokens tokens, of the kind that the name says (product_*: pack). y: [n_tokens, n_rows] f32,
  * rows y_stride elements apart, overwritten; must not alias. n_rows, n_cols or n_tokens 0 is legal (a sum of no terms is
- * 0). */
+ * 0). NaN always surfaces; an infinite sum may come out as NaN at the levels that round, but not of product_bf16 and
+ * product_mxfp8. */
 #define OX_PRODUCT_PARAMETERS                                                                                          \
     const uint8_t *OX_RESTRICT values, size_t row_bytes, const uint8_t *OX_RESTRICT scales, size_t scale_row_bytes,    \
         size_t n_rows, size_t n_cols, const uint8_t *OX_RESTRICT x, size_t n_tokens, float *OX_RESTRICT y,             \
@@ -112,11 +113,12 @@ void ox_kernels_init(struct ox_kernels *kernels, enum ox_cpu_level level);
 #include "simd/kernels.def"
 #undef OX_KERNEL
 
-/* The vector levels, which have what simd/wide/wide.def lists. */
+/* The levels above: avx2, avx512 and neon have what simd/wide/wide.def lists, amx what simd/amx/amx.def lists. */
 #if defined(__x86_64__)
 #define OX_KERNEL(name, type, parameters, class)                                                                       \
     type OX_LEVEL_NAME(ox_##name, avx2) parameters;                                                                    \
-    type OX_LEVEL_NAME(ox_##name, avx512) parameters;
+    type OX_LEVEL_NAME(ox_##name, avx512) parameters;                                                                  \
+    type OX_LEVEL_NAME(ox_##name, amx) parameters;
 #include "simd/kernels.def"
 #undef OX_KERNEL
 #elif defined(__aarch64__)

@@ -157,30 +157,45 @@ static double held(const struct check *check, const struct product *p, size_t i)
     return check->rounds && !p->exact ? check_nearest_bf16(p->x[i]) : (double)p->x[i];
 }
 
-static void check_values(struct check *check, const struct product *p)
+/* At levels that round: may an infinite sum be NaN, since numbers are split into pieces, of which some are 0? */
+static bool splits(const struct check *check, enum format format, bool exact)
+{
+    return check->rounds && (exact || format == F32 || format == F16);
+}
+
+/* One sum. */
+static bool check_value(struct check *check, const struct product *p, size_t n, size_t t)
 {
     const double terms = ceil((double)p->n_cols / (double)check->lanes) + ceil(log2((double)check->lanes));
-    for (size_t i = 0; i < p->n_rows * p->n_tokens; i++) {
-        const size_t n = i % p->n_rows;
-        const size_t t = i / p->n_rows;
-        double sum = 0.0;
-        double magnitude = 0.0;
-        double flushed = 0.0; /* what is lost where subnormal numbers count as 0 */
-        for (size_t k = p->n_cols; k > 0; k--) {
-            /* what the format holds may lie beyond F32: then it is an infinity */
-            const double w = (double)(float)decode(p->format, p->values + n * p->row_bytes,
-                                                   p->scales != NULL ? p->scales + n * p->scale_row_bytes : NULL, k - 1);
-            const double value = held(check, p, t * p->n_cols + k - 1);
-            const double product = w * value;
-            sum += product;
-            magnitude += fabs(product);
-            flushed += check->flush * (fabs(w) + fabs(value) + 1.0);
-        }
-        if (isfinite(magnitude) && magnitude > (double)FLT_MAX / 2.0) {
-            continue; /* partial sums may overflow in some orders */
-        }
-        const double bound = 2.0 * terms * CHECK_U * magnitude + (double)p->n_cols * CHECK_TINY + flushed;
-        if (!check_near(check, p->y[t * p->y_stride + n], sum, bound, i)) {
+    const float found = p->y[t * p->y_stride + n];
+    double sum = 0.0;
+    double magnitude = 0.0;
+    double flushed = 0.0; /* what is lost where subnormal numbers count as 0 */
+    for (size_t k = p->n_cols; k > 0; k--) {
+        /* what the format holds may lie beyond F32: then it is an infinity */
+        const double w = (double)(float)decode(p->format, p->values + n * p->row_bytes,
+                                               p->scales != NULL ? p->scales + n * p->scale_row_bytes : NULL, k - 1);
+        const double value = held(check, p, t * p->n_cols + k - 1);
+        const double product = w * value;
+        sum += product;
+        magnitude += fabs(product);
+        flushed += check->flush * (fabs(w) + fabs(value) + 1.0);
+    }
+    if (isfinite(magnitude) && magnitude > (double)FLT_MAX / 2.0) {
+        return true; /* partial sums may overflow in some orders */
+    }
+    if (splits(check, p->format, p->exact) && isinf(sum) && isnan(found)) {
+        return true;
+    }
+    const double bound = 2.0 * terms * CHECK_U * magnitude + (double)p->n_cols * CHECK_TINY + flushed;
+    return check_near(check, found, sum, bound, t * p->n_rows + n);
+}
+
+/* Every step-th sum, and the gaps between the rows. */
+static void check_values(struct check *check, const struct product *p, size_t step)
+{
+    for (size_t i = 0; i < p->n_rows * p->n_tokens; i += step) {
+        if (!check_value(check, p, i % p->n_rows, i / p->n_rows)) {
             return;
         }
     }
@@ -217,27 +232,19 @@ static void check_alone(struct check *check, const struct product *p, product_fu
     }
 }
 
-static void check_product(struct check *check, enum format format, bool exact, product_function function)
+/* A product of random numbers in this shape. step: every so manieth sum is looked at. */
+static void try_product(struct check *check, struct product p, enum check_fill fill, size_t step,
+                        product_function function)
 {
-    const enum check_fill fill = (enum check_fill)check_below(check, N_FILLS);
-    struct product p = {.format = format, .exact = exact};
-    check_begin(check);
-    p.n_cols = check_length(check);
-    if (format == MXFP8) {
-        p.n_cols = (p.n_cols + 31) / 32 * 32;
-    }
-    const size_t most = p.n_cols > 512 ? 3 : 41;
-    p.n_tokens = check_below(check, 3) == 0 ? 1 : check_below(check, most + 1);
-    p.n_rows = check_below(check, most);
-    p.row_bytes = p.n_cols * value_bytes[format] + check_below(check, 2) * check_below(check, 67);
+    p.row_bytes = p.n_cols * value_bytes[p.format] + check_below(check, 2) * check_below(check, 67);
     p.y_stride = p.n_rows + check_below(check, 2) * check_below(check, 9);
     uint8_t *values =
-        check_bytes(check, p.n_rows > 0 ? (p.n_rows - 1) * p.row_bytes + p.n_cols * value_bytes[format] : 0);
+        check_bytes(check, p.n_rows > 0 ? (p.n_rows - 1) * p.row_bytes + p.n_cols * value_bytes[p.format] : 0);
     uint8_t *scales = NULL;
     for (size_t n = 0; n < p.n_rows; n++) {
-        fill_weights(check, format, fill, values + n * p.row_bytes, p.n_cols);
+        fill_weights(check, p.format, fill, values + n * p.row_bytes, p.n_cols);
     }
-    if (format == MXFP8) {
+    if (p.format == MXFP8) {
         p.scale_row_bytes = p.n_cols / 32 + check_below(check, 4);
         scales = check_bytes(check, p.n_rows > 0 ? (p.n_rows - 1) * p.scale_row_bytes + p.n_cols / 32 : 0);
         for (size_t n = 0; n < p.n_rows; n++) {
@@ -251,9 +258,41 @@ static void check_product(struct check *check, enum format format, bool exact, p
     p.x = x;
     p.y = check_floats(check, p.n_tokens > 0 ? (p.n_tokens - 1) * p.y_stride + p.n_rows : 0);
     function(values, p.row_bytes, scales, p.scale_row_bytes, p.n_rows, p.n_cols,
-             check_operand(check, exact, x, p.n_tokens, p.n_cols), p.n_tokens, p.y, p.y_stride);
-    check_values(check, &p);
+             check_operand(check, p.exact, x, p.n_tokens, p.n_cols), p.n_tokens, p.y, p.y_stride);
+    check_values(check, &p, step);
     check_alone(check, &p, function);
+}
+
+/* Once, more tokens and columns than a level takes at a time: 512 tokens, and what the second cache holds of an operand;
+ * buffers have 4 MiB. */
+static void try_large_product(struct check *check, enum format format, bool exact, product_function function)
+{
+    struct product p = {.format = format, .exact = exact};
+    check_begin(check);
+    p.n_tokens = exact ? 260 + check_below(check, 20) : 520 + check_below(check, 40);
+    p.n_cols = 1100 + check_below(check, 50);
+    if (format == MXFP8) {
+        p.n_cols = p.n_cols / 32 * 32;
+    }
+    p.n_rows = 33 + check_below(check, 40);
+    try_product(check, p, FILL_NORMAL, 1 + p.n_rows * p.n_tokens / 100, function);
+}
+
+static void check_product(struct check *check, enum format format, bool exact, product_function function)
+{
+    struct product p = {.format = format, .exact = exact};
+    check_begin(check);
+    p.n_cols = check_length(check);
+    if (format == MXFP8) {
+        p.n_cols = (p.n_cols + 31) / 32 * 32;
+    }
+    const size_t most = p.n_cols > 512 ? 3 : 41;
+    p.n_tokens = check_below(check, 3) == 0 ? 1 : check_below(check, most + 1);
+    p.n_rows = check_below(check, most);
+    try_product(check, p, (enum check_fill)check_below(check, N_FILLS), 1, function);
+    if (check->n_trials == 1) {
+        try_large_product(check, format, exact, function);
+    }
 }
 
 void check_product_f32(struct check *check)
@@ -271,9 +310,42 @@ void check_product_bf16(struct check *check)
     check_product(check, BF16, false, check->kernels->product_bf16);
 }
 
+/* Once, every code with every scale, among ones and picked out by a token that is 0 elsewhere. */
+static void check_mxfp8_codes(struct check *check, bool exact, product_function function)
+{
+    check_begin(check);
+    const size_t n_cols = 64;
+    uint8_t *values = check_bytes(check, 256 * n_cols);
+    uint8_t *scales = check_bytes(check, (size_t)256 * 2);
+    float *x = check_floats(check, n_cols);
+    float *y = check_floats(check, 256);
+    const size_t at = check_below(check, n_cols);
+    memset(x, 0, n_cols * sizeof *x);
+    memset(values, 0x38, 256 * n_cols);
+    x[at] = 1.0F;
+    for (size_t code = 0; code < 256; code++) {
+        values[code * n_cols + at] = (uint8_t)code;
+    }
+    const uint8_t *operand = check_operand(check, exact, x, 1, n_cols);
+    for (size_t scale = 0; scale < 256; scale++) {
+        memset(scales, (int)scale, (size_t)256 * 2);
+        function(values, n_cols, scales, 2, 256, n_cols, operand, 1, y, 256);
+        for (size_t code = 0; code < 256; code++) {
+            const double w = (double)(float)decode(MXFP8, values + code * n_cols, scales, at);
+            const bool lost = splits(check, MXFP8, exact) && isinf(w) && isnan(y[code]);
+            if (!lost && !check_near(check, y[code], w, fabs(w) < 0x1p-126 ? check->flush : 0.0, scale * 256 + code)) {
+                return;
+            }
+        }
+    }
+}
+
 void check_product_mxfp8(struct check *check)
 {
     check_product(check, MXFP8, false, check->kernels->product_mxfp8);
+    if (check->n_trials == 2) {
+        check_mxfp8_codes(check, false, check->kernels->product_mxfp8);
+    }
 }
 
 void check_exact_f32(struct check *check)
@@ -294,6 +366,9 @@ void check_exact_bf16(struct check *check)
 void check_exact_mxfp8(struct check *check)
 {
     check_product(check, MXFP8, true, check->kernels->exact_mxfp8);
+    if (check->n_trials == 2) {
+        check_mxfp8_codes(check, true, check->kernels->exact_mxfp8);
+    }
 }
 
 /* Rows of the identity give back what an operand holds of one token in a group: nothing is lost, nothing at another

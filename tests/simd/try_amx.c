@@ -11,13 +11,13 @@ void OX_LEVEL_NAME(ox_try_tiles, amx)(const struct ox_tile_config *config, const
                                       float *alone)
 {
     ox_tile_configure(config);
-    _tile_loadd(0, c, 64);
-    _tile_loadd(1, a, 64);
-    _tile_stream_loadd(2, b, 64);
-    _tile_dpbf16ps(0, 1, 2);
-    _tile_stored(0, c, 64);
-    _tile_zero(0);
-    _tile_dpbf16ps(0, 1, 2);
-    _tile_stored(0, alone, 64);
-    _tile_release();
+    OX_TILE_LOAD(0, c, 64);
+    OX_TILE_LOAD(1, a, 64);
+    OX_TILE_LOAD(2, b, 64);
+    OX_TILE_MULTIPLY(0, 1, 2);
+    OX_TILE_STORE(0, c, 64);
+    OX_TILE_ZERO(0);
+    OX_TILE_MULTIPLY(0, 1, 2);
+    OX_TILE_STORE(0, alone, 64);
+    ox_tile_release();
 }

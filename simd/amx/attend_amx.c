@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Attention over one block at level amx; equal to simd/c/attend_c.c within BOUND, queries being what their operand
+ * holds, weights exp(score - max) rounded to BF16 where they meet the values, subnormal numbers counting as 0.
+ *
+ * Sixteen heads are a tile's width (fewer are filled up with zeros). Scores: 16 keys, as they lie in the cache, x the
+ * queries, one chain over the dimensions in order; they stand as [keys][heads], so that maximum, exp and sum need no
+ * work across lanes. Sums: [heads][32 keys] x [32 keys][16 dimensions], for which the values are paired once a call,
+ * for all its tokens. While the exponentials of one token are made, the scores of the next are. Only keys that a token
+ * sees take part, so it gets the same bits whatever else the block holds. All tiles have one shape.
+ *
+ * Cycles of a token with 16 heads, 128 keys of 128 dimensions, from the instructions' throughput on Sapphire Rapids:
+ * 512 for the scores, about 1100 for their exponentials, 512 for the sums; pairing 512 a call.
+ *
+ * A cache of F32, and a dim that no step divides, go level avx512's way.
+ */
+#include <math.h>
+
+#include "simd/amx/vector_amx.h"
+
+/* Tiles: sums, left sides, right sides. */
+#define SUM_0 0
+#define SUM_1 1
+#define SUM_2 2
+#define SUM_3 3
+#define LEFT_0 4
+#define LEFT_1 5
+#define RIGHT_0 6
+#define RIGHT_1 7
+
+#define HEADS OX_GROUP_TOKENS
+
+/* A call's block and its scratch. */
+struct block {
+    const uint8_t *keys;
+    const uint8_t *values;
+    size_t n_keys;
+    size_t n_used; /* that some token sees */
+    size_t dim;
+    float scale;
+    uint8_t *pairs;      /* values [32-key steps][dim / 16][16 pairs of keys][16][2] */
+    uint8_t *tail;       /* the last keys, if 16 do not divide their number */
+    uint8_t *queries[2]; /* of a unit, filled up to 16 heads; of two units in turn */
+    float *scores[2];    /* [keys rounded up to 32][16 heads]; the same */
+    uint8_t *weights;    /* [16 heads][keys rounded up to 32] bf16 */
+    float *sums;         /* [16 heads][dim] */
+};
+
+/* Up to 16 heads of a token. */
+struct unit {
+    size_t t;
+    size_t head;
+    size_t n_heads;
+    size_t n_seen;
+    const uint8_t *q; /* 16 heads wide */
+    float *scores;
+};
+
+OX_INLINE size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* The parts of the scratch, each a multiple of 64 bytes. */
+enum part { PAIRS, TAIL, QUERIES, SCORES, WEIGHTS, SUMS, N_PARTS };
+
+/* Where each begins; at[N_PARTS]: their bytes. */
+OX_INLINE void lay_out(size_t n_keys, size_t dim, size_t *at)
+{
+    const size_t keys = round_up(n_keys, 32);
+    const size_t bytes[N_PARTS] = {[PAIRS] = keys * dim * 2,        [TAIL] = 16 * dim * 2,
+                                   [QUERIES] = 2 * HEADS * dim * 2, [SCORES] = 2 * keys * HEADS * sizeof(float),
+                                   [WEIGHTS] = keys * HEADS * 2,    [SUMS] = HEADS * dim * sizeof(float)};
+    at[0] = 0;
+    for (size_t i = 0; i < N_PARTS; i++) {
+        at[i + 1] = at[i] + bytes[i];
+    }
+}
+
+/* One group of rows of F32, then level avx512's scratch. */
+OX_INLINE size_t rows_bytes(size_t n_heads, size_t dim)
+{
+    return round_up(n_heads * dim * sizeof(float), OX_ALIGN);
+}
+
+size_t OX_LEVEL(ox_attend_room)(size_t n_heads, size_t n_keys, size_t dim)
+{
+    size_t at[N_PARTS + 1];
+    lay_out(n_keys, dim, at);
+    const size_t tiles = dim % STEP_COLS == 0 ? at[N_PARTS] : 0;
+    const size_t rows = rows_bytes(n_heads, dim) + OX_LEVEL_NAME(ox_attend_room, avx512)(n_heads, n_keys, dim);
+    return tiles > rows ? tiles : rows;
+}
+
+/* ---- level avx512's way ----------------------------------------------------------------------------------------- */
+
+/* A token's operand as rows of F32. */
+OX_INLINE void unpack(const uint8_t *q, size_t n_heads, size_t dim, float *rows)
+{
+    for (size_t h = 0; h < n_heads; h++) {
+        const size_t g = h / HEADS * HEADS;
+        const size_t n = group_tokens(n_heads, g);
+        const uint8_t *group = q + g * operand_bytes(dim);
+        for (size_t k = 0; k < dim; k++) {
+            struct ox_bf16 x;
+            memcpy(&x, group + (k / 2 * n + (h - g)) * 4 + k % 2 * 2, sizeof x);
+            rows[h * dim + k] = ox_f32_from_bf16(x);
+        }
+    }
+}
+
+typedef void (*attend_function)(OX_ATTEND_PARAMETERS);
+
+OX_INLINE void attend_rows(attend_function function, OX_ATTEND_PARAMETERS)
+{
+    float *rows = room;
+    for (size_t t = 0; t < n_tokens; t++) {
+        const uint8_t *queries = (const uint8_t *)rows;
+        unpack(q[t], n_heads, dim, rows);
+        function(&queries, gathered + t, n_seen + t, 1, n_heads, keys, values, n_keys, dim, scale,
+                 (uint8_t *)room + rows_bytes(n_heads, dim));
+    }
+}
+
+void OX_LEVEL(ox_attend_f32)(OX_ATTEND_PARAMETERS)
+{
+    attend_rows(OX_LEVEL_NAME(ox_attend_f32, avx512), q, gathered, n_seen, n_tokens, n_heads, keys, values, n_keys, dim,
+                scale, room);
+}
+
+/* ---- tiles ------------------------------------------------------------------------------------------------------ */
+
+OX_INLINE void configure(void)
+{
+    struct ox_tile_config config = {.palette = 1};
+    for (size_t i = 0; i < 8; i++) {
+        config.rows[i] = OX_TILE_ROWS_MAX;
+        config.colsb[i] = OX_TILE_ROW_BYTES;
+    }
+    ox_tile_configure(&config);
+}
+
+/* 32 dimensions of two rows of values as two rows of right sides, of 16 dimensions each. */
+OX_INLINE void pair_rows(__m512i a, __m512i b, uint8_t *first, uint8_t *second)
+{
+    const __m512i low =
+        _mm512_set_epi32(0x2F000F, 0x2E000E, 0x2D000D, 0x2C000C, 0x2B000B, 0x2A000A, 0x290009, 0x280008, 0x270007,
+                         0x260006, 0x250005, 0x240004, 0x230003, 0x220002, 0x210001, 0x200000);
+    const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    _mm512_storeu_si512((void *)first, _mm512_permutex2var_epi16(a, low, b));
+    _mm512_storeu_si512((void *)second, _mm512_permutex2var_epi16(a, high, b));
+}
+
+/* The values that are used to pairs, zeros up to a step. Keys come from memory meanwhile. */
+OX_INLINE void pair_values(const struct block *b)
+{
+    const size_t row_bytes = b->dim * 2;
+    for (size_t j = 0; j < round_up(b->n_used, 32); j += 2) {
+        uint8_t *to = b->pairs + j / 32 * 32 * row_bytes + j % 32 / 2 * OX_TILE_ROW_BYTES;
+        for (size_t k = 0; k < row_bytes; k += 64) {
+            const uint8_t *from = b->values + j * row_bytes + k;
+            const __m512i even = j < b->n_used ? _mm512_loadu_si512((const void *)from) : _mm512_setzero_si512();
+            const __m512i odd =
+                j + 1 < b->n_used ? _mm512_loadu_si512((const void *)(from + row_bytes)) : _mm512_setzero_si512();
+            if (j + 1 < b->n_used) {
+                _mm_prefetch((const void *)(b->keys + j * row_bytes + k), _MM_HINT_T1);
+                _mm_prefetch((const void *)(b->keys + (j + 1) * row_bytes + k), _MM_HINT_T1);
+            }
+            pair_rows(even, odd, to + k / 32 * OX_TILE_BYTES, to + (k / 32 + 1) * OX_TILE_BYTES);
+        }
+    }
+}
+
+/* Where 16 keys from j on lie; behind the last complete ones, in the tail. */
+OX_INLINE const uint8_t *key_tile(const struct block *b, size_t j)
+{
+    return j + 16 <= b->n_keys ? b->keys + j * b->dim * 2 : b->tail;
+}
+
+/* Behind the last keys the tail stays as it is: those scores are nobody's. */
+OX_INLINE void fill_tail(const struct block *b)
+{
+    const size_t row_bytes = b->dim * 2;
+    const size_t n = b->n_keys % 16;
+    memcpy(b->tail, b->keys + (b->n_keys - n) * row_bytes, n * row_bytes);
+}
+
+/* Queries of n heads as right sides of 16: as they are, or in `full`. */
+OX_INLINE const uint8_t *full_queries(const struct block *b, const uint8_t *q, size_t n, uint8_t *full)
+{
+    if (n == HEADS) {
+        return q;
+    }
+    for (size_t i = 0; i < b->dim / 2; i++) {
+        const __m512 row = _mm512_maskz_loadu_ps(lanes_of(n), q + i * 4 * n);
+        _mm512_storeu_ps((void *)(full + i * OX_TILE_ROW_BYTES), row);
+    }
+    return full;
+}
+
+/* Scores of T (1, 2, 4) x 16 keys from j on. */
+OX_INLINE void score_tiles(const struct block *b, const struct unit *unit, size_t T, size_t j)
+{
+    const size_t row_bytes = b->dim * 2;
+    float *to = unit->scores + j * HEADS;
+    const uint8_t *keys[4];
+    for (size_t i = 0; i < T; i++) {
+        keys[i] = key_tile(b, j + 16 * i);
+    }
+    OX_TILE_ZERO(SUM_0);
+    OX_TILE_ZERO(SUM_1);
+    OX_TILE_ZERO(SUM_2);
+    OX_TILE_ZERO(SUM_3);
+    for (size_t k = 0; k < row_bytes; k += OX_TILE_ROW_BYTES) {
+        OX_TILE_LOAD(RIGHT_0, unit->q + k * 16, OX_TILE_ROW_BYTES);
+        OX_TILE_LOAD(LEFT_0, keys[0] + k, row_bytes);
+        OX_TILE_MULTIPLY(SUM_0, LEFT_0, RIGHT_0);
+        if (T > 1) {
+            OX_TILE_LOAD(LEFT_1, keys[1] + k, row_bytes);
+            OX_TILE_MULTIPLY(SUM_1, LEFT_1, RIGHT_0);
+        }
+        if (T > 2) {
+            OX_TILE_LOAD(LEFT_0, keys[2] + k, row_bytes);
+            OX_TILE_MULTIPLY(SUM_2, LEFT_0, RIGHT_0);
+            OX_TILE_LOAD(LEFT_1, keys[3] + k, row_bytes);
+            OX_TILE_MULTIPLY(SUM_3, LEFT_1, RIGHT_0);
+        }
+    }
+    OX_TILE_STORE(SUM_0, to, OX_TILE_ROW_BYTES);
+    if (T > 1) {
+        OX_TILE_STORE(SUM_1, to + 16 * HEADS, OX_TILE_ROW_BYTES);
+    }
+    if (T > 2) {
+        OX_TILE_STORE(SUM_2, to + 32 * HEADS, OX_TILE_ROW_BYTES);
+        OX_TILE_STORE(SUM_3, to + 48 * HEADS, OX_TILE_ROW_BYTES);
+    }
+}
+
+/* Of the next 32 keys, if the unit (or NULL) sees them. */
+OX_INLINE void score_step(const struct block *b, const struct unit *unit, size_t j)
+{
+    if (unit == NULL || j >= unit->n_seen) {
+        return;
+    }
+    if (j + 16 < unit->n_seen) {
+        score_tiles(b, unit, 2, j);
+    } else {
+        score_tiles(b, unit, 1, j);
+    }
+}
+
+/* exp(x) for x <= 0: the polynomial of simd/wide/exp_wide.inc; 0 below -87.33, NaN stays NaN. */
+OX_INLINE ox_vf exp_negative(ox_vf x)
+{
+    const ox_vf magic = ox_v_set(12582912.0F); /* 1.5 * 2^23: adding it rounds to an integer */
+    const ox_vf n = ox_v_sub(ox_v_fma(x, ox_v_set(1.44269504088896341F), magic), magic);
+    ox_vf r = ox_v_fma(n, ox_v_set(-0.693359375F), x);
+    r = ox_v_fma(n, ox_v_set(2.12194440e-4F), r);
+    ox_vf p = ox_v_set(1.9875691500e-4F);
+    p = ox_v_fma(p, r, ox_v_set(1.3981999507e-3F));
+    p = ox_v_fma(p, r, ox_v_set(8.3334519073e-3F));
+    p = ox_v_fma(p, r, ox_v_set(4.1665795894e-2F));
+    p = ox_v_fma(p, r, ox_v_set(1.6666665459e-1F));
+    p = ox_v_fma(p, r, ox_v_set(5.0000001201e-1F));
+    p = ox_v_fma(p, ox_v_mul(r, r), ox_v_add(r, ox_v_set(1.0F)));
+    const __mmask16 kept = _mm512_cmp_ps_mask(x, ox_v_set(-87.33F), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(kept, p, n);
+}
+
+/* Two keys' weights of 16 heads in pairs. */
+OX_INLINE __m512i pair_weights(ox_vf even, ox_vf odd)
+{
+    const __m512i order =
+        _mm512_set_epi32(0x1F000F, 0x1E000E, 0x1D000D, 0x1C000C, 0x1B000B, 0x1A000A, 0x190009, 0x180008, 0x170007,
+                         0x160006, 0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
+    return _mm512_permutexvar_epi16(order, round_pairs(even, odd));
+}
+
+/* The unit's scores to weights exp(score - max), zeros up to a step; max and sum of each head. On the way the next
+ * unit's scores, so that tiles and vectors work at once. */
+OX_INLINE void weigh(const struct block *b, const struct unit *unit, const struct unit *next, float *max, float *sum)
+{
+    const size_t weights_bytes = round_up(b->n_keys, 32) * 2;
+    const ox_vf scale = ox_v_set(b->scale);
+    ox_vf largest = ox_v_set(-INFINITY);
+    ox_vf sums[2] = {ox_v_zero(), ox_v_zero()};
+    for (size_t i = 0; i < unit->n_seen; i++) {
+        largest = ox_v_max(ox_v_mul(ox_v_load(unit->scores + i * HEADS), scale), largest);
+    }
+    size_t j = 0;
+    for (; j < unit->n_seen; j += 32) {
+        ox_vf pairs[16];
+        score_step(b, next, j);
+        for (size_t i = 0; i < 16; i++) {
+            ox_vf e[2] = {ox_v_zero(), ox_v_zero()};
+            for (size_t k = 0; k < 2 && j + 2 * i + k < unit->n_seen; k++) {
+                const ox_vf score = ox_v_load(unit->scores + (j + 2 * i + k) * HEADS);
+                e[k] = exp_negative(ox_v_sub(ox_v_mul(score, scale), largest));
+                sums[k] = ox_v_add(sums[k], e[k]);
+            }
+            pairs[i] = _mm512_castsi512_ps(pair_weights(e[0], e[1]));
+        }
+        ox_v_transpose(pairs);
+        for (size_t h = 0; h < HEADS; h++) {
+            _mm512_storeu_ps((void *)(b->weights + h * weights_bytes + j * 2), pairs[h]);
+        }
+    }
+    for (; next != NULL && j < next->n_seen; j += 32) {
+        score_step(b, next, j);
+    }
+    ox_v_store(max, largest);
+    ox_v_store(sum, ox_v_add(sums[0], sums[1]));
+}
+
+/* 16 T dimensions from k on: weights x values of the steps that have a key in sight. */
+OX_INLINE void sum_tiles(const struct block *b, size_t T, size_t k, size_t n_seen)
+{
+    const size_t weights_bytes = round_up(b->n_keys, 32) * 2;
+    OX_TILE_ZERO(SUM_0);
+    OX_TILE_ZERO(SUM_1);
+    if (T > 2) {
+        OX_TILE_ZERO(SUM_2);
+        OX_TILE_ZERO(SUM_3);
+    }
+    for (size_t j = 0; j < n_seen; j += 32) {
+        const uint8_t *right = b->pairs + j * b->dim * 2 + k / 16 * OX_TILE_BYTES;
+        OX_TILE_LOAD(LEFT_0, b->weights + j * 2, weights_bytes);
+        OX_TILE_LOAD(RIGHT_0, right, OX_TILE_ROW_BYTES);
+        OX_TILE_MULTIPLY(SUM_0, LEFT_0, RIGHT_0);
+        OX_TILE_LOAD(RIGHT_1, right + OX_TILE_BYTES, OX_TILE_ROW_BYTES);
+        OX_TILE_MULTIPLY(SUM_1, LEFT_0, RIGHT_1);
+        if (T > 2) {
+            OX_TILE_LOAD(RIGHT_0, right + 2 * OX_TILE_BYTES, OX_TILE_ROW_BYTES);
+            OX_TILE_MULTIPLY(SUM_2, LEFT_0, RIGHT_0);
+            OX_TILE_LOAD(RIGHT_1, right + 3 * OX_TILE_BYTES, OX_TILE_ROW_BYTES);
+            OX_TILE_MULTIPLY(SUM_3, LEFT_0, RIGHT_1);
+        }
+    }
+    OX_TILE_STORE(SUM_0, b->sums + k, b->dim * sizeof(float));
+    OX_TILE_STORE(SUM_1, b->sums + k + 16, b->dim * sizeof(float));
+    if (T > 2) {
+        OX_TILE_STORE(SUM_2, b->sums + k + 32, b->dim * sizeof(float));
+        OX_TILE_STORE(SUM_3, b->sums + k + 48, b->dim * sizeof(float));
+    }
+}
+
+/* What the unit has scores for joins what its heads have gathered; the next one, or NULL, gets its scores. */
+OX_INLINE void attend_unit(const struct block *b, const struct unit *unit, const struct unit *next,
+                           const struct ox_gathered *to)
+{
+    struct ox_softmax part[HEADS];
+    float max[HEADS];
+    float total[HEADS];
+    weigh(b, unit, next, max, total);
+    size_t k = 0;
+    for (; k + 64 <= b->dim; k += 64) {
+        sum_tiles(b, 4, k, unit->n_seen);
+    }
+    if (k < b->dim) {
+        sum_tiles(b, 2, k, unit->n_seen);
+    }
+    for (size_t h = 0; h < unit->n_heads; h++) {
+        part[h] = (struct ox_softmax){max[h], total[h]};
+    }
+    OX_LEVEL_NAME(ox_attend_merge, avx512)
+    (to->soft + unit->head, to->sum + unit->head * b->dim, part, b->sums, unit->n_heads, b->dim);
+}
+
+/* Unit number i of the call: token by token, 16 heads at a time. */
+OX_INLINE struct unit make_unit(const struct block *b, const uint8_t *const *q, const size_t *n_seen, size_t n_heads,
+                                size_t i)
+{
+    const size_t n_groups = (n_heads + HEADS - 1) / HEADS;
+    const size_t t = i / n_groups;
+    const size_t head = i % n_groups * HEADS;
+    const size_t n = group_tokens(n_heads, head);
+    return (struct unit){.t = t,
+                         .head = head,
+                         .n_heads = n,
+                         .n_seen = n_seen[t],
+                         .q = full_queries(b, q[t] + head * operand_bytes(b->dim), n, b->queries[i % 2]),
+                         .scores = b->scores[i % 2]};
+}
+
+OX_INLINE void attend_units(const struct block *b, const uint8_t *const *q, const struct ox_gathered *gathered,
+                            const size_t *n_seen, size_t n_tokens, size_t n_heads)
+{
+    const size_t n_units = n_tokens * ((n_heads + HEADS - 1) / HEADS);
+    struct unit unit = make_unit(b, q, n_seen, n_heads, 0);
+    size_t j = 0;
+    for (; j + 48 < unit.n_seen; j += 64) {
+        score_tiles(b, &unit, 4, j);
+    }
+    for (; j < unit.n_seen; j += 32) {
+        score_step(b, &unit, j);
+    }
+    for (size_t i = 1; i < n_units; i++) {
+        const struct unit next = make_unit(b, q, n_seen, n_heads, i);
+        attend_unit(b, &unit, &next, &gathered[unit.t]);
+        unit = next;
+    }
+    attend_unit(b, &unit, NULL, &gathered[unit.t]);
+}
+
+void OX_LEVEL(ox_attend_bf16)(OX_ATTEND_PARAMETERS)
+{
+    if (dim % STEP_COLS != 0) {
+        attend_rows(OX_LEVEL_NAME(ox_attend_bf16, avx512), q, gathered, n_seen, n_tokens, n_heads, keys, values, n_keys,
+                    dim, scale, room);
+        return;
+    }
+    uint8_t *scratch = room;
+    size_t at[N_PARTS + 1];
+    lay_out(n_keys, dim, at);
+    struct block b = {.keys = keys,
+                      .values = values,
+                      .n_keys = n_keys,
+                      .dim = dim,
+                      .scale = scale,
+                      .pairs = scratch + at[PAIRS],
+                      .tail = scratch + at[TAIL],
+                      .queries = {scratch + at[QUERIES], scratch + (at[QUERIES] + at[SCORES]) / 2},
+                      .scores = {(float *)(void *)(scratch + at[SCORES]),
+                                 (float *)(void *)(scratch + (at[SCORES] + at[WEIGHTS]) / 2)},
+                      .weights = scratch + at[WEIGHTS],
+                      .sums = (float *)(void *)(scratch + at[SUMS])};
+    for (size_t t = 0; t < n_tokens; t++) {
+        b.n_used = n_seen[t] > b.n_used ? n_seen[t] : b.n_used;
+    }
+    pair_values(&b);
+    fill_tail(&b);
+    configure();
+    if (n_heads > 0) {
+        attend_units(&b, q, gathered, n_seen, n_tokens, n_heads);
+    }
+    ox_tile_release();
+}
