@@ -27,6 +27,12 @@ static void init_levels(struct ox_kernels *kernels, enum ox_cpu_level level)
 #define OX_WIDE_KERNEL(name) kernels->name = OX_LEVEL_NAME(ox_##name, avx512);
 #include "simd/wide/wide.def"
 #undef OX_WIDE_KERNEL
+    if (level < OX_CPU_AVX512BF16) {
+        return;
+    }
+#define OX_ROUNDED_KERNEL(name) kernels->name = OX_LEVEL_NAME(ox_##name, avx512bf16);
+#include "simd/rounded.def"
+#undef OX_ROUNDED_KERNEL
     if (level < OX_CPU_AMX) {
         return;
     }

@@ -113,11 +113,13 @@ void ox_kernels_init(struct ox_kernels *kernels, enum ox_cpu_level level);
 #include "simd/kernels.def"
 #undef OX_KERNEL
 
-/* The levels above: avx2, avx512 and neon have what simd/wide/wide.def lists, amx what simd/amx/amx.def lists. */
+/* The levels above: avx2, avx512 and neon have what simd/wide/wide.def lists, avx512bf16 and neonbf16 what
+ * simd/rounded.def lists, amx what simd/amx/amx.def lists. */
 #if defined(__x86_64__)
 #define OX_KERNEL(name, type, parameters, class)                                                                       \
     type OX_LEVEL_NAME(ox_##name, avx2) parameters;                                                                    \
     type OX_LEVEL_NAME(ox_##name, avx512) parameters;                                                                  \
+    type OX_LEVEL_NAME(ox_##name, avx512bf16) parameters;                                                              \
     type OX_LEVEL_NAME(ox_##name, amx) parameters;
 #include "simd/kernels.def"
 #undef OX_KERNEL

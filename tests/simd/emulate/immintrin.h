@@ -170,6 +170,18 @@ static inline __m512i _mm512_srai_epi32(__m512i a, unsigned int n)
 #define _mm512_shuffle_f32x4(a, b, how)                                                                                \
     _mm512_castsi512_ps(_mm512_shuffle_i32x4(_mm512_castps_si512(a), _mm512_castps_si512(b), how))
 
+/* ---- masks ----------------------------------------------------------------------------------------------------- */
+
+static inline __mmask64 _mm512_testn_epi8_mask(__m512i a, __m512i b)
+{
+    return _mm512_cmpeq_epi8_mask(_mm512_and_si512(a, b), _mm512_setzero_si512());
+}
+
+static inline unsigned char _kortestz_mask64_u8(__mmask64 a, __mmask64 b)
+{
+    return (a | b) == 0;
+}
+
 /* ---- reductions: a tree of halves, as the compilers do it ------------------------------------------------------ */
 
 static inline float _mm512_reduce_add_ps(__m512 a)
