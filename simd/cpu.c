@@ -121,6 +121,7 @@ static bool is_fast(enum ox_cpu_level level)
 }
 
 #elif defined(__aarch64__)
+#include <sys/auxv.h>
 
 static const struct {
     const char *name;
@@ -128,11 +129,24 @@ static const struct {
 } levels[OX_N_CPU_LEVELS] = {
     [OX_CPU_C] = {"c", "neon-f32"},
     [OX_CPU_NEON] = {"neon", "neon-f32"},
+    [OX_CPU_NEONBF16] = {"neonbf16", "neon-bf16"},
 };
+
+/* Of AT_HWCAP2 (asm/hwcap.h). */
+#define HAS_BF16 (1UL << 14)
 
 bool ox_cpu_has_level(enum ox_cpu_level level)
 {
-    return level < OX_N_CPU_LEVELS; /* Advanced SIMD is part of the baseline */
+    switch (level) {
+    case OX_CPU_C:
+    case OX_CPU_NEON: /* Advanced SIMD is part of the baseline */
+        return true;
+    case OX_CPU_NEONBF16:
+        return (getauxval(AT_HWCAP2) & HAS_BF16) != 0;
+    case OX_N_CPU_LEVELS:
+    default:
+        return false;
+    }
 }
 
 static bool is_fast(enum ox_cpu_level level)

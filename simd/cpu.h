@@ -19,7 +19,8 @@ enum ox_cpu_level {
     OX_CPU_AVX512BF16, /* and AVX512_BF16 */
     OX_CPU_AMX,        /* and AMX-TILE, AMX-BF16 */
 #elif defined(__aarch64__)
-    OX_CPU_NEON, /* ARMv8.0's Advanced SIMD */
+    OX_CPU_NEON,     /* ARMv8.0's Advanced SIMD */
+    OX_CPU_NEONBF16, /* and BF16 */
 #endif
     OX_N_CPU_LEVELS,
 };

@@ -51,6 +51,12 @@ static void init_levels(struct ox_kernels *kernels, enum ox_cpu_level level)
 #define OX_WIDE_KERNEL(name) kernels->name = OX_LEVEL_NAME(ox_##name, neon);
 #include "simd/wide/wide.def"
 #undef OX_WIDE_KERNEL
+    if (level < OX_CPU_NEONBF16) {
+        return;
+    }
+#define OX_ROUNDED_KERNEL(name) kernels->name = OX_LEVEL_NAME(ox_##name, neonbf16);
+#include "simd/rounded.def"
+#undef OX_ROUNDED_KERNEL
 }
 
 #else

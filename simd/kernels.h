@@ -124,7 +124,9 @@ void ox_kernels_init(struct ox_kernels *kernels, enum ox_cpu_level level);
 #include "simd/kernels.def"
 #undef OX_KERNEL
 #elif defined(__aarch64__)
-#define OX_KERNEL(name, type, parameters, class) type OX_LEVEL_NAME(ox_##name, neon) parameters;
+#define OX_KERNEL(name, type, parameters, class)                                                                       \
+    type OX_LEVEL_NAME(ox_##name, neon) parameters;                                                                    \
+    type OX_LEVEL_NAME(ox_##name, neonbf16) parameters;
 #include "simd/kernels.def"
 #undef OX_KERNEL
 #endif

@@ -47,6 +47,7 @@ static const struct {
     [OX_CPU_AMX] = {1, 1, true, 0x1p-126},
 #elif defined(__aarch64__)
     [OX_CPU_NEON] = {4, 1, false, 0.0},
+    [OX_CPU_NEONBF16] = {1, 1, true, 0x1p-126},
 #endif
 };
 
