@@ -16,9 +16,8 @@
 #define OX_INLINE static inline __attribute__((always_inline))
 #define OX_LEVEL(name) OX_LEVEL_NAME(name, avx2)
 #define OX_VL 8
-#define OX_DIRECT_ROWS 8
-#define OX_TILE_ROWS 2
-#define OX_TILE_TOKENS 6
+#define OX_TILE_ROWS 3
+#define OX_TILE_TOKENS 4
 #define OX_VALUE_QUERIES 4
 #define OX_VALUE_VECTORS 2
 
@@ -170,20 +169,18 @@ OX_INLINE ox_vf ox_v_load_f16(const uint8_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
 }
 
-/* As in vector_avx512.h, sixteen codes at a time. */
+/* As in vector_avx512.h. */
 OX_INLINE void ox_v_load_mxfp8(const uint8_t *codes, uint8_t scale, ox_vf *out)
 {
-    for (size_t i = 0; i < 2; i++) {
-        const __m128i some = _mm_loadu_si128((const void *)(codes + 16 * i));
-        const __m256i wide = _mm256_slli_epi16(_mm256_cvtepi8_epi16(some), 7);
-        const __m256i half = _mm256_and_si256(wide, _mm256_set1_epi16((int16_t)0xBF80));
-        out[2 * i] = _mm256_cvtph_ps(_mm256_castsi256_si128(half));
-        out[2 * i + 1] = _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1));
+    float factor = ox_f32_from_bits(((uint32_t)scale + 120U) << 23);
+    for (size_t i = 0; i < 4; i++) {
+        const __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(codes + 8 * i)));
+        const __m256i bits = _mm256_and_si256(_mm256_slli_epi32(wide, 20), _mm256_set1_epi32((int32_t)0x87F00000U));
+        out[i] = _mm256_castsi256_ps(bits);
     }
-    float factor = ox_f32_from_bits(((uint32_t)scale + 8U) << 23);
-    if (__builtin_expect(scale > 246, 0)) {
+    if (__builtin_expect(scale > 134, 0)) {
         for (size_t i = 0; i < 4; i++) {
-            out[i] = _mm256_mul_ps(out[i], _mm256_set1_ps(256.0F));
+            out[i] = _mm256_mul_ps(out[i], _mm256_set1_ps(0x1p120F));
         }
         factor = ox_f32_from_e8m0(scale);
     }

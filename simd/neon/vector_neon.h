@@ -17,9 +17,8 @@
 #define OX_INLINE static inline __attribute__((always_inline))
 #define OX_LEVEL(name) OX_LEVEL_NAME(name, neon)
 #define OX_VL 4
-#define OX_DIRECT_ROWS 8
-#define OX_TILE_ROWS 4
-#define OX_TILE_TOKENS 6
+#define OX_TILE_ROWS 6
+#define OX_TILE_TOKENS 4
 #define OX_VALUE_QUERIES 4
 #define OX_VALUE_VECTORS 4
 
