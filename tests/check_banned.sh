@@ -48,7 +48,7 @@ wrong_in() {
     *) calls "$file" "the heap outside src/base/mem.c" 'malloc|calloc|realloc|free|aligned_alloc|posix_memalign|strdup|strndup|asprintf|vasprintf|getline|getdelim' ;;
     esac
     case $file in
-    src/cli/* | tests/*) ;;
+    src/cli/* | tests/* | src/media/helper/*) ;; # programs, not the library
     *)
         calls "$file" "the environment outside src/cli" 'getenv|secure_getenv|setenv|putenv'
         calls "$file" "the library ends or prints" 'exit|_exit|abort|printf|puts|putchar|vprintf|perror|signal|sigaction'

@@ -16,12 +16,13 @@ simd:
 weights: os
 text:
 media:
+helper: media
 model: simd os weights
 vulkan: weights os
 engine: model text media vulkan simd os weights oxcart.h config.h
 server: oxcart.h text
 cli: oxcart.h server engine model text media vulkan simd os weights config.h
-tests: oxcart.h engine model text media vulkan simd os weights cli server tests config.h
+tests: oxcart.h engine model text media helper vulkan simd os weights cli server tests config.h
 '
 
 # Outside libraries: which folder may include which header (a pattern of case).
@@ -31,8 +32,10 @@ library_allowed() {
     os:hwloc.h | os:hwloc/* | os:numa.h | os:numaif.h | os:omp.h) ;;
     text:pcre2.h) ;;
     cli:editline/* | cli:histedit.h) ;;
-    tests:omp.h | tests:hwloc.h | tests:pcre2.h) ;;
-    *:hwloc* | *:numa* | *:omp.h | *:pcre2* | *:editline* | *:histedit.h | *:curl/* | *:microhttpd.h | *:vulkan/*)
+    helper:stb/* | helper:webp/* | helper:libav* | helper:libsw*) ;;
+    tests:omp.h | tests:hwloc.h | tests:pcre2.h | tests:stb/* | tests:webp/* | tests:libav*) ;;
+    *:hwloc* | *:numa* | *:omp.h | *:pcre2* | *:editline* | *:histedit.h | *:curl/* | *:microhttpd.h | *:vulkan/* | \
+        *:stb/* | *:webp/* | *:libav* | *:libsw*)
         return 1 ;;
     # Instruction sets: only in simd/<level>/, simd/cpu.c and the tests of single instructions.
     simd:* | tests:immintrin.h | tests:cpuid.h) ;;
@@ -44,6 +47,7 @@ library_allowed() {
 # The folder of a file, or of an include's text.
 folder_of() {
     case $1 in
+    src/media/helper/*) echo helper ;; # the programs that decode
     src/*/* | vulkan/* | simd/* | tests/*)
         rest=${1#src/}
         echo "${rest%%/*}" ;;
@@ -55,6 +59,7 @@ folder_of() {
 include_folder() {
     case $1 in
     oxcart.h | config.h) echo "$1" ;;
+    media/helper/*) echo helper ;;
     */*) echo "${1%%/*}" ;;
     *) echo none ;;
     esac
@@ -117,19 +122,22 @@ check $? "sources were found ($count)"
 # A tree with one mistake a file, and some that are none.
 bad=$(mktemp -d ./check_layers.XXXXXX) || exit 1
 trap 'rm -rf "$bad"' EXIT
-mkdir -p "$bad/src/base" "$bad/src/os" "$bad/src/text" "$bad/src/model" "$bad/src/server" "$bad/simd/c"
+mkdir -p "$bad/src/media/helper" "$bad/src/base" "$bad/src/os" "$bad/src/text" "$bad/src/model" "$bad/src/server" "$bad/simd/c"
 echo '#include "os/file.h"' >"$bad/src/base/one.c"
 echo '  #  include "weights/config.h" /* why */' >"$bad/src/os/two.h"
 echo '#include "model/attention.h"' >"$bad/src/text/three.c"
 echo '#include <hwloc.h>' >"$bad/src/model/four.c"
 echo '#include "engine/session.h"' >"$bad/src/server/five.c"
+echo '#include <stb/stb_image.h>' >"$bad/src/media/nine.c"
+echo '#include "media/helper/jail.h"' >"$bad/src/media/ten.c"
 echo '#include "os/team.h"' >"$bad/simd/c/six.c"
 echo '#include <immintrin.h>' >"$bad/src/model/seven.c"
 echo '#include "six.h"' >"$bad/src/os/eight.c"
 printf '#include "base/buf.h"\n#include "weights/tensor.h"\n#include "model/x.h"\n#include <stdio.h>\n' \
     >"$bad/src/model/good.c"
+printf '#include "media/media.h"\n#include <libavcodec/avcodec.h>\n' >"$bad/src/media/helper/good.c"
 found=$(wrong_arrows "$bad")
-for name in one.c two.h three.c four.c five.c six.c seven.c eight.c; do
+for name in one.c two.h three.c four.c five.c six.c seven.c eight.c nine.c ten.c; do
     printf '%s\n' "$found" | grep -q "/$name: "
     check $? "a wrong arrow in $name is found"
 done

@@ -30,7 +30,7 @@
 
 /* How media are decoded and prepared. In every member 0 (NULL) means the default. */
 struct ox_media_options {
-    const char *helper_path;    /* the program oxcart-media; required for all but ox_media_from_pixels */
+    const char *helper_path;    /* the program oxcart-media, oxcart-media-video beside it; for all but pixels */
     uint64_t max_pixels;        /* of a picture after resizing; 451,584 */
     uint64_t max_frame_pixels;  /* of a clip's frame after resizing; 602,112 */
     uint64_t max_video_pixels;  /* of all frames of a clip together; 45,158,400. Frames become smaller to meet it. */
