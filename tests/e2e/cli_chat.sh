@@ -85,9 +85,31 @@ chat 'What is the weather in Rome?\n' --tools="$work/tools.json" --thinking=disa
 is "$status" 0 "no more input instead of a result"
 
 # ---- on a terminal
+# Whoever types waits for what the terminal shows: a busy machine takes its time.
+shown() { # LINES TEXT: until so many lines hold the text, at most a minute
+    tries=0
+    while [ "$(grep -c -e "$2" "$work/terminal")" -lt "$1" ] && [ $tries -lt 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
+long_answer() { # until the terminal shows some hundred words, at most a minute
+    tries=0
+    while [ "$(wc -c < "$work/terminal")" -lt 2000 ] && [ $tries -lt 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
+chat_on_terminal() { # ARGUMENTS, in one word
+    TERM=xterm XDG_STATE_HOME=$work/state script -qec "$oxcart chat $1" /dev/null > "$work/terminal" 2>&1
+}
+
 if have_terminal; then
-    (sleep 1; printf 'Hello!\n'; sleep 2; printf '/regen\n'; sleep 2; printf '\004'; sleep 1) |
-        TERM=xterm XDG_STATE_HOME=$work/state script -qec "$oxcart chat --greedy" /dev/null > "$work/terminal" 2>&1
+    : > "$work/terminal"
+    (shown 1 '> '; printf 'Hello!\n'; shown 1 'Hello! How'; printf '/regen\n'; shown 2 'Hello! How'; shown 3 '> '; printf '\004') |
+        chat_on_terminal --greedy
     out=$(tr -d '\r' < "$work/terminal")
     is "$(printf '%s\n' "$out" | grep -c '^.*Hello! How can I help you?$')" 2 "a turn and a command"
     has "$out" "; /help lists commands$" "a greeting"
@@ -99,12 +121,13 @@ if have_terminal; then
         grep -q OX_HAVE_EDITLINE "$build/config.h" && ! grep -q 'define OX_HAVE_EDITLINE 1' "$build/config.h"
         ok $? "no history without libedit"
     fi
-    (sleep 1; printf 'abc\003'; sleep 1; printf '\003'; sleep 1) |
-        TERM=xterm XDG_STATE_HOME=$work/state script -qec "$oxcart chat" /dev/null > "$work/terminal" 2>&1
+    : > "$work/terminal"
+    (shown 1 '> '; printf 'abc\003'; shown 1 'leaves)'; shown 2 '> '; printf '\003') | chat_on_terminal ''
     is "$?" 130 "Ctrl-C twice at the prompt: 130"
     has "$(tr -d '\r' < "$work/terminal")" '^\(Ctrl-C again or Ctrl-D leaves\)$' "after the first it is said how to leave"
-    (sleep 1; printf 'x\n'; sleep 2; printf '\003'; sleep 1; printf '/ctx\n'; sleep 1; printf '\004'; sleep 1) |
-        TERM=xterm script -qec "$oxcart chat --seed=3 --temperature=100 --top-k=0 --top-p=1 --logit-bias=2038:-1e9 --logit-bias=2036:-1e9 --logit-bias=2037:-1e9" /dev/null > "$work/terminal" 2>&1
+    : > "$work/terminal"
+    (shown 1 '> '; printf 'x\n'; long_answer; printf '\003'; shown 1 'stopped'; printf '/ctx\n'; shown 1 'of 32768'; printf '/quit\n') |
+        chat_on_terminal "--seed=3 --temperature=100 --top-k=0 --top-p=1 --logit-bias=2038:-1e9 --logit-bias=2036:-1e9 --logit-bias=2037:-1e9"
     is "$?" 0 "Ctrl-C stops an answer, not the program"
     has "$(tr -d '\r' < "$work/terminal")" 'oxcart:.* stopped$' "it is said"
     has "$(tr -d '\r' < "$work/terminal")" '([2-9][0-9][0-9]|[0-9]{4,}) of 32768 tokens' "what was drawn is kept"
