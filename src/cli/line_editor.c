@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The line editor: libedit with history, completion of words and paths, and bracketed paste (what is pasted is text,
- * its line ends do not send it).
+ * The line editor: libedit with history, completion of words and paths, bracketed paste (what is pasted is text, its
+ * line ends do not send it), and the line in an editor of the user's choice.
  */
 #include "cli/line_editor.h"
 
@@ -13,10 +13,14 @@
 #include <glob.h>
 #include <histedit.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "base/mem.h"
+#include "os/file.h"
 
 #define HISTORY_LINES 1000
 #define MAX_PASTE_BYTES ((size_t)64 << 20)
@@ -164,6 +168,63 @@ static unsigned char paste(EditLine *el, wint_t key)
     return CC_REFRESH;
 }
 
+/* Run the user's editor on a file, with the terminal on all three streams; true if it ended well. */
+static bool run_editor(const char *path)
+{
+    static const char command[] = "${VISUAL:-${EDITOR:-vi}} \"$1\"";
+    const pid_t pid = fork();
+    if (pid == 0) {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
+        _exit(127);
+    }
+    int status = 1;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void replace_line(EditLine *el, const struct ox_buf *text)
+{
+    const LineInfo *line = el_line(el);
+    el_cursor(el, (int)(line->lastchar - line->cursor)); /* bytes, not characters: it stops at the end */
+    el_deletestr(el, el_cursor(el, 0));
+    if (text->len > 0) {
+        el_insertstr(el, ox_buf_text(text));
+    }
+}
+
+/* Let the user's editor change the line; it stays as it is if that fails. */
+static unsigned char edit(EditLine *el, wint_t key)
+{
+    (void)key;
+    const LineInfo *line = el_line(el);
+    struct ox_buf text = {0};
+    char path[] = "/tmp/oxcart-XXXXXX";
+    const size_t len = (size_t)(line->lastchar - line->buffer);
+    const int fd = mkstemp(path);
+    bool good = fd >= 0 && write(fd, line->buffer, len) == (ssize_t)len;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (good) {
+        el_set(el, EL_PREP_TERM, 0);
+        good = run_editor(path) && ox_file_read(path, MAX_PASTE_BYTES, &text, NULL) == OX_OK;
+        el_set(el, EL_PREP_TERM, 1);
+    }
+    if (fd >= 0) {
+        unlink(path);
+    }
+    if (good) {
+        while (text.len > 0 && text.ptr[text.len - 1] == '\n') {
+            ox_buf_cut(&text, text.len - 1);
+        }
+        replace_line(el, &text);
+    }
+    ox_buf_fini(&text);
+    return CC_REDISPLAY;
+}
+
 struct line_editor *line_editor_open(const char *history_path, lines_words words, bool smart_terminal)
 {
     struct line_editor *editor = ox_calloc(1, sizeof *editor);
@@ -195,6 +256,8 @@ struct line_editor *line_editor_open(const char *history_path, lines_words words
     el_set(editor->el, EL_BIND, "^I", "ox-complete", NULL);
     el_wset(editor->el, EL_ADDFN, L"ox-paste", L"take pasted text as it is", paste);
     el_set(editor->el, EL_BIND, "\\e[200~", "ox-paste", NULL);
+    el_wset(editor->el, EL_ADDFN, L"ox-edit", L"change the line in $EDITOR", edit);
+    el_set(editor->el, EL_BIND, "^G", "ox-edit", NULL);
     el_source(editor->el, NULL);
     return editor;
 }

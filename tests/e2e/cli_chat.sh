@@ -121,6 +121,21 @@ if have_terminal; then
         grep -q OX_HAVE_EDITLINE "$build/config.h" && ! grep -q 'define OX_HAVE_EDITLINE 1' "$build/config.h"
         ok $? "no history without libedit"
     fi
+    cat > "$work/editor" << 'END'
+#!/bin/sh
+[ -t 0 ] && [ -t 1 ] && grep -q '^Repeat: plum$' "$1" && echo 'What is the capital of Peru?' > "$1"
+END
+    chmod +x "$work/editor"
+    if grep -q 'define OX_HAVE_EDITLINE 1' "$build/config.h"; then
+        : > "$work/terminal"
+        (shown 1 '> '; printf 'Repeat: plum\007'; shown 1 'of Peru?'; printf '\n'; shown 1 'Lima'; shown 2 '> '
+            printf 'Hello!\007\n'; shown 1 'help you'; printf '/quit\n') |
+            VISUAL='' EDITOR=$work/editor chat_on_terminal --greedy
+        has "$(tr -d '\r' < "$work/terminal")" '^[^>]*The capital of Peru is Lima\.$' "Ctrl-G: what \$EDITOR made of the line is the message"
+        has "$(tr -d '\r' < "$work/terminal")" 'Hello! How can I help you\?$' "an editor that fails leaves the line alone"
+    else
+        skip "Ctrl-G" "no libedit"
+    fi
     : > "$work/terminal"
     (shown 1 '> '; printf 'abc\003'; shown 1 'leaves)'; shown 2 '> '; printf '\003') | chat_on_terminal ''
     is "$?" 130 "Ctrl-C twice at the prompt: 130"
