@@ -84,10 +84,13 @@ struct ox_gathered {
  * store_f32, store_bf16: n values to the cache's format (bf16: nearest, ties to even).
  * rms_norm: y[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]; y may be x. weight has the 1 added already.
  *   Source: text-model.md 4.
+ * layer_norm: y[i] = (x[i] - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight[i] + bias[i]; y may be x. n > 0.
+ *   Source: vision.md 6.
  * rope: rotates the pairs (x[i], x[half + i]), i < half, by the angles whose cosines and sines are given.
  *   Source: text-model.md 5.1 ("NeoX" layout).
  * swiglu: y[i] = g * sigmoid(alpha * g) * (u + 1), g = min(gate[i], limit), u = clamp(up[i], -limit, limit); y may be
  *   gate or up. Source: text-model.md 6.
+ * gelu: x = x * (1 + erf(x / sqrt 2)) / 2, not its approximation by tanh; -inf becomes 0, its limit. Source: vision.md 6.
  * attend_merge: puts later parts into running softmaxes, n of them: (into[i], sum [n, dim]) and (part[i], part_sum
  *   [n, dim]). An empty state, {-inf, 0} with a sum of zeros, becomes the part (zeros may lose a sign). dim > 0.
  * add: y += x. add_scaled: y += factor * x. scale: x *= factor. sigmoid: x = 1 / (1 + exp(-x)).

@@ -3,7 +3,9 @@
  * The steps between matrix products at the C level: norm, rotary embedding, activation, sums.
  */
 #include <math.h>
+#include <stdbool.h>
 
+#include "simd/c/erf_c.h"
 #include "simd/c/exp_c.h"
 #include "simd/c/lanes_c.h"
 #include "simd/kernels.h"
@@ -14,6 +16,27 @@ void ox_rms_norm_c(const float *x, const float *OX_RESTRICT weight, size_t n, fl
     const float factor = 1.0F / sqrtf(mean + eps);
     for (size_t i = 0; i < n; i++) {
         y[i] = x[i] * factor * weight[i];
+    }
+}
+
+/* The mean of (x[i] - from)^p, p 1 or 2, over the lanes of lanes_c.h. */
+static float mean_c(const float *x, size_t n, float from, bool squares)
+{
+    float lanes[OX_C_LANES] = {0};
+    for (size_t i = 0; i < n; i++) {
+        const float d = x[i] - from;
+        lanes[i % OX_C_LANES] += squares ? d * d : d;
+    }
+    return ox_lanes_sum_c(lanes) / (float)n;
+}
+
+void ox_layer_norm_c(const float *x, const float *OX_RESTRICT weight, const float *OX_RESTRICT bias, size_t n, float eps,
+                     float *y)
+{
+    const float mean = mean_c(x, n, 0.0F, false);
+    const float factor = 1.0F / sqrtf(mean_c(x, n, mean, true) + eps);
+    for (size_t i = 0; i < n; i++) {
+        y[i] = (x[i] - mean) * factor * weight[i] + bias[i];
     }
 }
 
@@ -35,6 +58,17 @@ void ox_swiglu_c(const float *gate, const float *up, size_t n, float alpha, floa
         const float low = up[i] < -limit ? -limit : up[i];
         const float u = low > limit ? limit : low;
         y[i] = g * ox_sigmoidf_c(alpha * g) * (u + 1.0F);
+    }
+}
+
+void ox_gelu_c(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        /* written so that NaN passes through */
+        const float positive = x[i] < 0.0F ? 0.0F : x[i];
+        const float magnitude = x[i] < 0.0F ? -x[i] : x[i];
+        const float a = magnitude > OX_ERF_FAR ? OX_ERF_FAR : magnitude;
+        x[i] = positive - a * (ox_expf_c(a * a * -0.5F) * ox_erf_tail_c(a));
     }
 }
 

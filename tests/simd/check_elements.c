@@ -46,6 +46,57 @@ void check_rms_norm(struct check *check)
     }
 }
 
+/* Mean and variance in double from the back; how far the level's own may be off follows from their roundings. */
+void check_layer_norm(struct check *check)
+{
+    check_begin(check);
+    const size_t n = 1 + check_length(check);
+    const float eps = check_below(check, 2) == 0 ? 1e-6F : 1e-5F;
+    float *x = check_floats(check, n);
+    float *weight = check_floats(check, n);
+    float *bias = check_floats(check, n);
+    float *y = check_floats(check, n);
+    const float offset = check_below(check, 2) == 0 ? 0.0F : 30.0F;
+    check_fill(check, any_fill(check), 1.0e15F, x, n);
+    check_fill(check, FILL_NORMAL, 0.0F, weight, n);
+    check_fill(check, FILL_NORMAL, 0.0F, bias, n);
+    double sum = 0.0;
+    double magnitudes = 0.0;
+    for (size_t i = n; i > 0; i--) {
+        x[i - 1] += offset;
+        sum += (double)x[i - 1];
+        magnitudes += fabs((double)x[i - 1]);
+    }
+    check->kernels->layer_norm(x, weight, bias, n, eps, y);
+    const double mean = sum / (double)n;
+    double squares = 0.0;
+    for (size_t i = n; i > 0; i--) {
+        squares += ((double)x[i - 1] - mean) * ((double)x[i - 1] - mean);
+    }
+    const double root = sqrt(squares / (double)n + (double)eps);
+    const double terms = ceil((double)n / (double)check->lanes) + ceil(log2((double)check->lanes)) + 1.0;
+    /* the mean is off by so much, a difference from it and its square a little more; the root by half of the squares' */
+    const double off = terms * CHECK_U * magnitudes / (double)n + (double)n * CHECK_TINY;
+    const double mean_shift = off / root;
+    const double relative = terms * CHECK_U + mean_shift + mean_shift * mean_shift + 6.0 * CHECK_U;
+    for (size_t i = 0; i < n; i++) {
+        const double w = fabs((double)weight[i]);
+        const double scaled = ((double)x[i] - mean) / root;
+        const double exact = scaled * (double)weight[i] + (double)bias[i];
+        const double bound = 2.0 * (w * (mean_shift + fabs(scaled) * relative) + CHECK_U * fabs((double)bias[i]));
+        if (!check_near(check, y[i], exact, bound + 4.0 * CHECK_TINY, i)) {
+            return;
+        }
+    }
+    check->kernels->layer_norm(x, weight, bias, n, eps, x);
+    for (size_t i = 0; i < n; i++) {
+        if (!check_same(x[i], y[i])) {
+            check_fail(check, "in place, element %zu of %zu: %a, apart %a", i, n, (double)x[i], (double)y[i]);
+            return;
+        }
+    }
+}
+
 void check_rope(struct check *check)
 {
     check_begin(check);
@@ -115,6 +166,31 @@ void check_swiglu(struct check *check)
     for (size_t i = 0; i < n; i++) {
         if (!check_same(in_place[i], y[i])) {
             check_fail(check, "in place, element %zu of %zu: %a, apart %a", i, n, (double)in_place[i], (double)y[i]);
+            return;
+        }
+    }
+}
+
+/* The square in the exponent is rounded, then exp, the tail's polynomial, its products and the last difference. */
+void check_gelu(struct check *check)
+{
+    check_begin(check);
+    const size_t n = check_length(check);
+    float *x = check_floats(check, n);
+    float *before = check_floats(check, n);
+    check_fill(check, any_fill(check), 6.0F, x, n);
+    for (size_t i = 0; i < n; i++) {
+        x[i] *= check_below(check, 4) == 0 ? 5.0F : 1.0F;
+        before[i] = x[i];
+    }
+    check->kernels->gelu(x, n);
+    for (size_t i = 0; i < n; i++) {
+        const double v = (double)before[i];
+        const double exact = v == -(double)INFINITY ? 0.0 : 0.5 * v * erfc(-v / sqrt(2.0));
+        const double tail = 0.5 * fabs(v) * erfc(fabs(v) / sqrt(2.0));
+        const double u = v * v * CHECK_U + CHECK_EXP_U + 20.0 * CHECK_U + 2e-8;
+        const double bound = isnan(v) || isinf(v) ? 0.0 : 2.0 * u * tail + 2.0 * CHECK_U * fabs(exact);
+        if (!check_near(check, x[i], exact, bound + 30.0 * CHECK_EXP_FLUSH, i)) {
             return;
         }
     }
