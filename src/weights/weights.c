@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finds every tensor that the text model needs, checks its shape and type, and makes a typed view of it. Names are
+ * Finds every tensor that the model needs, checks its shape and type, and makes a typed view of it. Names are
  * asked for in the released spelling; a table says how re-saved files spell them. Vectors are copied to F32 in the end,
  * in one piece, when all are known to be there.
  */
@@ -36,6 +36,9 @@ static const struct spelling spellings[] = {
     {"language_model.lm_head.", "lm_head."},
     {"block_sparse_moe.", "mlp."},
     {"self_attn.index_", "self_attn.indexer."},
+    {"embeddings.patch_embedding.", "embeddings.proj."},
+    {"encoder.layers.", "layers."},
+    {"patch_merge_mlp.", "multi_modal_projector.merge_"},
 };
 
 #define N_SPELLINGS (sizeof spellings / sizeof spellings[0])
@@ -478,6 +481,132 @@ static enum ox_status bind_all_experts(struct binder *b)
     return status;
 }
 
+/* ---- vision ------------------------------------------------------------------------------------------------------ */
+
+#define VISION_PREFIX "vision_tower.vision_model."
+
+/* The last part of the name that is looked for, and what it must be. */
+struct affine_row {
+    const char *name;
+    size_t rows;
+    size_t cols;
+    struct ox_affine *out;
+};
+
+/* NAME.weight and NAME.bias for each row; prefix stands before. */
+static enum ox_status bind_affines(struct binder *b, const char *prefix, const struct affine_row *rows, size_t n)
+{
+    enum ox_status status = OX_OK;
+    for (size_t i = 0; status == OX_OK && i < n; i++) {
+        set_name(b, prefix);
+        ox_buf_add_c(&b->name, rows[i].name);
+        ox_buf_add_c(&b->name, ".weight");
+        status = need_matrix(b, rows[i].rows, rows[i].cols, &rows[i].out->weight);
+        if (status == OX_OK) {
+            set_name(b, prefix);
+            ox_buf_add_c(&b->name, rows[i].name);
+            ox_buf_add_c(&b->name, ".bias");
+            status = need_vector(b, rows[i].rows, false, &rows[i].out->bias);
+        }
+    }
+    return status;
+}
+
+static enum ox_status bind_layer_norm(struct binder *b, const char *prefix, const char *name, struct ox_layer_norm *out)
+{
+    const size_t n = b->config->vision.hidden;
+    set_name(b, prefix);
+    ox_buf_add_c(&b->name, name);
+    ox_buf_add_c(&b->name, ".weight");
+    enum ox_status status = need_vector(b, n, false, &out->weight);
+    if (status == OX_OK) {
+        set_name(b, prefix);
+        ox_buf_add_c(&b->name, name);
+        ox_buf_add_c(&b->name, ".bias");
+        status = need_vector(b, n, false, &out->bias);
+    }
+    return status;
+}
+
+/* The convolution over a patch is a matrix: patches do not overlap. */
+static enum ox_status bind_patch(struct binder *b)
+{
+    const struct ox_vision_config *v = &b->config->vision;
+    const size_t dims[] = {v->hidden, v->n_channels, v->temporal, v->patch, v->patch};
+    struct stored stored;
+    set_name(b, VISION_PREFIX "embeddings.patch_embedding.weight");
+    const enum ox_status status = need_stored(b, dims, 5, &stored);
+    if (status == OX_OK) {
+        b->out->vision.patch = view(&stored, 0, v->hidden, v->n_channels * v->temporal * v->patch * v->patch);
+    }
+    return status;
+}
+
+static enum ox_status bind_vision_layer(struct binder *b, size_t layer)
+{
+    const struct ox_vision_config *v = &b->config->vision;
+    struct ox_vision_layer *w = &b->out->vision.layers[layer];
+    const struct affine_row rows[] = {
+        {"self_attn.q_proj", v->hidden, v->hidden, &w->q},     {"self_attn.k_proj", v->hidden, v->hidden, &w->k},
+        {"self_attn.v_proj", v->hidden, v->hidden, &w->v},     {"self_attn.out_proj", v->hidden, v->hidden, &w->out},
+        {"mlp.fc1", v->inter, v->hidden, &w->fc1},             {"mlp.fc2", v->hidden, v->inter, &w->fc2},
+    };
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, VISION_PREFIX "encoder.layers.%zu.", layer);
+    enum ox_status status = bind_layer_norm(b, prefix, "layer_norm1", &w->norm1);
+    if (status == OX_OK) {
+        status = bind_layer_norm(b, prefix, "layer_norm2", &w->norm2);
+    }
+    return status == OX_OK ? bind_affines(b, prefix, rows, sizeof rows / sizeof rows[0]) : status;
+}
+
+static bool has_vision_tensor(const struct binder *b)
+{
+    static const char *const prefixes[] = {"vision_tower.", "multi_modal_projector.", "patch_merge_mlp."};
+    for (size_t i = 0; i < ox_checkpoint_n_tensors(b->checkpoint); i++) {
+        const struct ox_str name = ox_checkpoint_tensor(b->checkpoint, i)->name;
+        for (size_t j = 0; j < sizeof prefixes / sizeof prefixes[0]; j++) {
+            if (ox_str_find(name, ox_str_c(prefixes[j]), 0) < name.len) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static enum ox_status bind_vision(struct binder *b)
+{
+    const struct ox_vision_config *v = &b->config->vision;
+    struct ox_vision_weights *w = &b->out->vision;
+    const size_t text = b->config->hidden;
+    const struct affine_row rows[] = {
+        {"multi_modal_projector.linear_1", v->projector, v->hidden, &w->project1},
+        {"multi_modal_projector.linear_2", text, v->projector, &w->project2},
+        {"patch_merge_mlp.linear_1", v->projector, text * v->merge * v->merge, &w->merge1},
+        {"patch_merge_mlp.linear_2", text, v->projector, &w->merge2},
+    };
+    if (!b->config->has_vision || !has_vision_tensor(b)) {
+        return OX_OK;
+    }
+    enum ox_status status = bind_patch(b);
+    if (status == OX_OK) {
+        status = bind_layer_norm(b, VISION_PREFIX, "pre_layrnorm", &w->pre_norm);
+    }
+    if (status == OX_OK) {
+        status = bind_affines(b, "", rows, sizeof rows / sizeof rows[0]);
+    }
+    if (status == OX_OK) {
+        w->layers = ox_calloc(v->n_layers, sizeof *w->layers);
+        status = w->layers != NULL ? OX_OK : ox_error_nomem(b->err, v->n_layers * sizeof *w->layers);
+    }
+    for (size_t i = 0; status == OX_OK && i < v->n_layers; i++) {
+        status = bind_vision_layer(b, i);
+    }
+    return status;
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------- */
+
 /* Nothing is allocated by the configuration's word alone: what exists in the file comes first. */
 static enum ox_status bind(struct binder *b)
 {
@@ -507,6 +636,9 @@ static enum ox_status bind(struct binder *b)
     if (status == OX_OK) {
         status = bind_all_experts(b);
     }
+    if (status == OX_OK) {
+        status = bind_vision(b);
+    }
     return status == OX_OK ? copy_vectors(b) : status;
 }
 
@@ -535,5 +667,6 @@ void ox_weights_fini(struct ox_weights *weights)
     ox_free(weights->layers);
     ox_free(weights->all_experts);
     ox_free(weights->vectors);
+    ox_free(weights->vision.layers);
     *weights = (struct ox_weights){.norm = NULL};
 }

@@ -218,7 +218,7 @@ static uint64_t giant_dim(const struct ox_tensor *t, size_t d)
     return dense && t->dims[d] == INTER / per ? GIANT_INTER / per : t->dims[d];
 }
 
-/* The header of the giant's file; returns how many bytes of data it promises. */
+/* The header of the giant's file, which has no vision tower; returns how many bytes of data it promises. */
 static uint64_t giant_header(const struct ox_safetensors *st, struct ox_buf *header)
 {
     uint64_t at = 0;
@@ -226,7 +226,10 @@ static uint64_t giant_header(const struct ox_safetensors *st, struct ox_buf *hea
     for (size_t i = 0; i < st->n_tensors; i++) {
         const struct ox_tensor *t = &st->tensors[i];
         uint64_t bytes = ox_dtype_bytes(t->dtype);
-        ox_buf_printf(header, "%s\"%.*s\": {\"dtype\": \"%s\", \"shape\": [", i > 0 ? ", " : "", (int)t->name.len,
+        if (!ox_str_starts(t->name, ox_str_c("language_model."))) {
+            continue;
+        }
+        ox_buf_printf(header, "%s\"%.*s\": {\"dtype\": \"%s\", \"shape\": [", at > 0 ? ", " : "", (int)t->name.len,
                       t->name.ptr, ox_dtype_name(t->dtype));
         for (size_t d = 0; d < t->n_dims; d++) {
             bytes *= giant_dim(t, d);
