@@ -36,6 +36,7 @@ static int run(const struct cli *cli, struct oxcart_engine *engine, const struct
         .n_greedy = (size_t)cli_natural(&cli->args, OPT_TRACE_GREEDY, 0),
         .chunk = (size_t)cli_natural(&cli->args, OPT_CHUNK, 0),
         .choices = cli_text(&cli->args, OPT_CHOICES, NULL),
+        .media = cli_text(&cli->args, OPT_TRACE_MEDIA, NULL),
         .out = cli_text(&cli->args, OPT_OUT, NULL),
     };
     (void)ox_kv_format_parse(ox_str_c(cli_text(&cli->args, OPT_TRACE_KV, "f32")), &options.kv);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/trace_media.h"
 #include "os/file.h"
 #include "weights/safetensors.h"
 
@@ -35,6 +36,8 @@ struct trace {
     const int32_t *expert_choices[OX_MAX_LAYERS];
     int32_t *choice_copies[2 * OX_MAX_LAYERS];
     size_t n_copies;
+    struct ox_trace_media media;
+    size_t n_features; /* that have their places already */
     struct ox_kv_layout layout;
     struct ox_kv_pool *pool;
     struct ox_kv kv;
@@ -182,6 +185,22 @@ static enum ox_status load_choices(struct trace *trace, struct ox_error *err)
     return status;
 }
 
+/* Encode the pictures; there must be as many placeholders as features. */
+static enum ox_status load_media(struct trace *trace, struct ox_error *err)
+{
+    const struct ox_config *config = &trace->engine->config;
+    const enum ox_status status = ox_trace_media_load(trace->engine, trace->options->media, &trace->media, err);
+    size_t n = 0;
+    for (size_t i = 0; i < trace->n; i++) {
+        n += trace->options->ids[i] == config->image_token || trace->options->ids[i] == config->video_token ? 1 : 0;
+    }
+    if (status == OX_OK && n != trace->media.n_features) {
+        return ox_error_set(err, OX_E_ARG, "tokens: expected %zu placeholders for %s, found %zu",
+                            trace->media.n_features, trace->options->media, n);
+    }
+    return status;
+}
+
 static enum ox_status check(const struct trace *trace, struct ox_error *err)
 {
     const struct ox_config *config = &trace->engine->config;
@@ -244,6 +263,17 @@ static enum ox_status allocate(struct trace *trace, size_t max_rows, struct ox_e
     return OX_OK;
 }
 
+static struct ox_row make_row(struct trace *trace, size_t pos, bool want_logits)
+{
+    const struct ox_config *config = &trace->engine->config;
+    const int32_t id = trace->options->ids[pos];
+    struct ox_row row = {.id = id, .kv = &trace->kv, .want_logits = want_logits};
+    if (trace->options->media != NULL && (id == config->image_token || id == config->video_token)) {
+        row.embedding = trace->media.features + trace->n_features++ * config->hidden;
+    }
+    return row;
+}
+
 /* The prompt, max_rows tokens at a time, then the ids that follow. */
 static enum ox_status run_passes(struct trace *trace, size_t max_rows, struct ox_error *err)
 {
@@ -264,8 +294,7 @@ static enum ox_status run_passes(struct trace *trace, size_t max_rows, struct ox
         const size_t pass_first = trace->pass_begin > first ? trace->pass_begin - first : 0;
         for (size_t i = 0; i < rows; i++) {
             const bool want = trace->pass_begin + i >= first;
-            trace->rows[i] = (struct ox_row){
-                .id = trace->options->ids[trace->pass_begin + i], .kv = &trace->kv, .want_logits = want};
+            trace->rows[i] = make_row(trace, trace->pass_begin + i, want);
             n_logits += want ? 1 : 0;
         }
         ox_forward(&engine->model, trace->state, trace->rows, rows, &probe, &logits);
@@ -321,7 +350,7 @@ static void list(struct listing *l, const char *base, int layer, enum ox_dtype d
 static enum ox_status write_trace(const struct trace *trace, struct ox_error *err)
 {
     const struct ox_config *config = &trace->engine->config;
-    const size_t most = 5 + 3 * config->n_layers;
+    const size_t most = 7 + 3 * config->n_layers;
     struct listing l = {ox_calloc(most, sizeof *l.tensors), ox_calloc(most, sizeof *l.names), 0};
     enum ox_status status = OX_OK;
     if (l.tensors == NULL || l.names == NULL) {
@@ -346,6 +375,10 @@ static enum ox_status write_trace(const struct trace *trace, struct ox_error *er
         if (trace->options->n_greedy > 0) {
             list(&l, "greedy", -1, OX_DTYPE_I32, trace->greedy, trace->options->n_greedy, 0, 0);
         }
+        if (trace->options->media != NULL) {
+            list(&l, "tower", -1, OX_DTYPE_F32, trace->media.tower, trace->media.n_patches, config->vision.hidden, 0);
+            list(&l, "features", -1, OX_DTYPE_F32, trace->media.features, trace->media.n_features, config->hidden, 0);
+        }
         status = ox_safetensors_write(trace->options->out, l.tensors, l.n, err);
     }
     ox_free(l.tensors);
@@ -358,6 +391,7 @@ static void free_trace(struct trace *trace)
     for (size_t i = 0; i < trace->n_copies; i++) {
         ox_free(trace->choice_copies[i]);
     }
+    ox_trace_media_fini(&trace->media);
     ox_safetensors_fini(&trace->choices);
     ox_map_close(&trace->map);
     ox_state_close(&trace->state);
@@ -390,6 +424,9 @@ enum ox_status ox_trace_run(struct oxcart_engine *engine, const struct ox_trace_
     enum ox_status status = check(trace, err);
     if (status == OX_OK) {
         status = load_choices(trace, err);
+    }
+    if (status == OX_OK && options->media != NULL) {
+        status = load_media(trace, err);
     }
     if (status == OX_OK) {
         status = open_passes(trace, max_rows, err);

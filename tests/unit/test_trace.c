@@ -4,7 +4,9 @@
  * own rule of comparison: the worst row's root mean square error counts, choices of blocks and experts may differ only
  * within the reference's margins. Chunks and threads must not change a byte of the file.
  */
+#include <errno.h>
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -20,6 +22,9 @@ struct limits {
     double expert_margin;
     double block_margin;
 };
+
+/* The tower and its features, where operands are rounded. */
+#define MEDIA_LIMIT 2.5e-2
 
 static const struct limits exact_limits = {2e-4, 2e-4, 1e-3, 1e-3};
 static const struct limits rounded_limits = {3e-2, 3e-2, 0.02, 0.5};
@@ -158,7 +163,10 @@ static bool check_tensor(const struct file *golden, const struct file *trace, co
     if (want->dtype == OX_DTYPE_I32) {
         return memcmp(want->data, got->data, want->len) == 0;
     }
-    const double limit = strcmp(name, "logits") == 0 ? limits->logits : limits->hidden;
+    double limit = strcmp(name, "logits") == 0 ? limits->logits : limits->hidden;
+    if (strcmp(name, "tower") == 0 || strcmp(name, "features") == 0) {
+        limit = fmin(limit, MEDIA_LIMIT);
+    }
     double error = 0.0;
     for (size_t row = 0; row < want->len / 4 / width(want); row++) {
         error = fmax(error, row_error(want, got, row));
@@ -167,7 +175,8 @@ static bool check_tensor(const struct file *golden, const struct file *trace, co
     return error <= limit;
 }
 
-/* Every tensor of the golden file but the margins (and greedy where it is not asked for) must be in the trace. */
+/* Every tensor of the golden file but the margins and pictures (and greedy where it is not asked for) must be in the
+ * trace. */
 static void compare(const char *name, const char *golden_path, const char *trace_path, const struct limits *limits,
                     bool greedy)
 {
@@ -181,7 +190,8 @@ static void compare(const char *name, const char *golden_path, const char *trace
         for (size_t i = 0; i < golden.tensors.n_tensors; i++) {
             const struct ox_tensor *want = &golden.tensors.tensors[i];
             if (ox_str_starts(want->name, ox_str_c("block_margin.")) ||
-                ox_str_starts(want->name, ox_str_c("expert_margin.")) ||
+                ox_str_starts(want->name, ox_str_c("expert_margin.")) || ox_str_is(want->name, "pixels") ||
+                ox_str_is(want->name, "grids") ||
                 (!greedy && ox_str_is(want->name, "greedy"))) {
                 continue;
             }
@@ -209,16 +219,21 @@ static bool same_bytes(const char *a, const char *b)
     return same;
 }
 
-static struct oxcart_engine *open_engine(const char *folder, int threads)
+static struct oxcart_engine *open_engine_at(const char *folder, int threads, const char *level)
 {
     const struct oxcart_engine_options options = {
-        .size = sizeof options, .model_path = folder, .n_threads = threads, .cpu_level = "c"};
+        .size = sizeof options, .model_path = folder, .n_threads = threads, .cpu_level = level};
     struct oxcart_engine *engine = NULL;
     struct ox_error err = {0};
     if (ox_engine_open(&options, &engine, &err) != OX_OK) {
         OK(false, "%s: %s", folder, err.message);
     }
     return engine;
+}
+
+static struct oxcart_engine *open_engine(const char *folder, int threads)
+{
+    return open_engine_at(folder, threads, "c");
 }
 
 /* The tokens of a golden file; freed with ox_free. */
@@ -339,6 +354,123 @@ static void test_choices(void)
     ox_free(ids);
 }
 
+/* Levels that compute in F32. */
+static bool keeps_f32(enum ox_cpu_level level)
+{
+    const char *name = ox_cpu_level_name(level);
+    return strcmp(name, "c") == 0 || strcmp(name, "avx2") == 0 || strcmp(name, "avx512") == 0 ||
+           strcmp(name, "neon") == 0;
+}
+
+/* A golden file with pictures against a trace at every level of this machine. */
+static void test_pictures(const char *name, const char *folder, const char *golden, const char *media)
+{
+    size_t n = 0;
+    int32_t *ids = read_ids(golden, &n);
+    for (size_t l = 0; ids != NULL && l < OX_N_CPU_LEVELS; l++) {
+        const enum ox_cpu_level level = (enum ox_cpu_level)l;
+        struct oxcart_engine *engine =
+            ox_cpu_has_level(level) ? open_engine_at(folder, 2, ox_cpu_level_name(level)) : NULL;
+        const bool exact = keeps_f32(level);
+        const struct ox_trace_options options = {.ids = ids, .n_ids = n, .n_positions = 8,
+                                                 .n_greedy = exact ? 4 : 0, .kv = OX_KV_F32, .media = media,
+                                                 .choices = exact ? NULL : golden};
+        if (engine != NULL && run(engine, options, "trace_f32.safetensors")) {
+            char label[64];
+            snprintf(label, sizeof label, "%s at level %s", name, ox_cpu_level_name(level));
+            compare(label, golden, "trace_f32.safetensors", exact ? &exact_limits : &rounded_limits, exact);
+        }
+        if (engine != NULL && level == OX_CPU_C) {
+            test_chunks(name, folder, &options, "trace_f32.safetensors");
+        }
+        oxcart_engine_close(&engine);
+    }
+    ox_free(ids);
+}
+
+/* Copy a file of folder into the folder `to`. */
+static void copy_file(const char *folder, const char *file, const char *to, const char *find_text, const char *replace)
+{
+    char path[4300];
+    struct ox_buf text = {0};
+    struct ox_buf changed = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    OK(ox_file_read(path, (size_t)64 << 20, &text, NULL) == OX_OK, "read %s", file);
+    const struct ox_str all = ox_buf_str(&text);
+    const size_t at = find_text != NULL ? ox_str_find(all, ox_str_c(find_text), 0) : all.len;
+    OK(find_text == NULL || at < all.len, "%s has what is changed", file);
+    ox_buf_add(&changed, all.ptr, at);
+    if (at < all.len) {
+        ox_buf_add_c(&changed, replace);
+        ox_buf_add(&changed, all.ptr + at + strlen(find_text), all.len - at - strlen(find_text));
+    }
+    snprintf(path, sizeof path, "%s/%s", to, file);
+    OK(ox_file_write(path, changed.ptr, changed.len, NULL) == OX_OK, "write %s", path);
+    ox_buf_fini(&text);
+    ox_buf_fini(&changed);
+}
+
+/* The tower: pictures and a clip, with the default segments and with segments of two temporal patches. */
+static void test_media(void)
+{
+    char folder[4200];
+    char golden[4300];
+    char segments[4300];
+    snprintf(folder, sizeof folder, "%s", tap_file("golden/trace/vision"));
+    snprintf(golden, sizeof golden, "%s/golden.safetensors", folder);
+    snprintf(segments, sizeof segments, "%s/golden_segments.safetensors", folder);
+    test_pictures("vision", folder, golden, golden);
+    OK(mkdir("trace_segments", 0777) == 0 || errno == EEXIST, "make a folder");
+    copy_file(folder, "model.safetensors", "trace_segments", NULL, NULL);
+    copy_file(folder, "generation_config.json", "trace_segments", NULL, NULL);
+    copy_file(folder, "config.json", "trace_segments", "\"rope_mode\"",
+              "\"vision_segment_max_frames\": 2, \"rope_mode\"");
+    test_pictures("segments of two", "trace_segments", segments, golden);
+}
+
+/* What a trace with media refuses. */
+static void test_media_refusals(void)
+{
+    static const char *const files[] = {"config.json", "generation_config.json", "model.safetensors"};
+    char golden[4300];
+    char tiny[4300];
+    struct ox_error err = {0};
+    snprintf(golden, sizeof golden, "%s", tap_file("golden/trace/vision/golden.safetensors"));
+    snprintf(tiny, sizeof tiny, "%s", tap_file("golden/trace/tiny/golden.safetensors"));
+    struct oxcart_engine *engine = open_engine("trace_segments", 1);
+    struct oxcart_engine *text_only = open_engine(tap_file("golden/trace/tiny"), 1);
+    size_t n = 0;
+    int32_t *ids = read_ids(golden, &n);
+    if (engine == NULL || text_only == NULL || ids == NULL) {
+        return;
+    }
+    struct ox_trace_options options = {.ids = ids, .n_ids = n - 1, .n_positions = 1, .media = golden,
+                                       .out = "trace_no.safetensors"};
+    OK(ox_trace_run(engine, &options, &err) == OX_OK, "text behind the last picture is not needed: %s", err.message);
+    options.n_ids = 10;
+    OK(ox_trace_run(engine, &options, &err) == OX_E_ARG, "fewer placeholders than features: %s", err.message);
+    options.n_ids = n;
+    options.media = tiny;
+    OK(ox_trace_run(engine, &options, &err) == OX_E_SHAPE, "a file without pictures: %s", err.message);
+    options.media = "no_such_file";
+    OK(ox_trace_run(engine, &options, &err) == OX_E_IO, "no file: %s", err.message);
+    const int32_t few[] = {1, 2};
+    options.ids = few;
+    options.n_ids = 2;
+    options.media = golden;
+    OK(ox_trace_run(text_only, &options, &err) == OX_E_SHAPE, "a model without a tower: %s", err.message);
+    oxcart_engine_close(&engine);
+    oxcart_engine_close(&text_only);
+    ox_free(ids);
+    unlink("trace_no.safetensors");
+    for (size_t i = 0; i < 3; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "trace_segments/%s", files[i]);
+        unlink(path);
+    }
+    rmdir("trace_segments");
+}
+
 /* What a trace refuses. */
 static void test_refusals(void)
 {
@@ -382,6 +514,8 @@ int main(void)
     test_model("tiny_mxfp8");
     test_model("odd");
     test_model("onekv");
+    test_media();
+    test_media_refusals();
     test_choices();
     test_refusals();
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
