@@ -6,6 +6,7 @@
 #include "weights/weights.h"
 
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #include "base/number.h"
 #include "tests/bind_model.h"
@@ -296,8 +297,156 @@ static void test_vectors(void)
     close_model(&m);
 }
 
+/* Write tensor i of the golden vision model under another name (NULL: leave it out), or with more rows said to be there,
+ * and bind what comes out. */
+static enum ox_status bind_changed(const struct bound_model *whole, size_t changed, const char *name, bool reshape,
+                                   struct ox_error *err)
+{
+    const size_t n = ox_checkpoint_n_tensors(whole->checkpoint);
+    struct ox_tensor *tensors = ox_calloc(n, sizeof *tensors);
+    uint8_t *larger = NULL;
+    size_t n_kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct ox_tensor t = *ox_checkpoint_tensor(whole->checkpoint, i);
+        if (i == changed && !reshape && name == NULL) {
+            continue;
+        }
+        if (i == changed && name != NULL) {
+            t.name = ox_str_c(name);
+        }
+        if (i == changed && reshape) {
+            t.len = t.len / t.dims[0] * (t.dims[0] + 1);
+            t.dims[0]++;
+            larger = ox_calloc(t.len, 1);
+            t.data = larger;
+        }
+        tensors[n_kept++] = t;
+    }
+    struct bound_model m;
+    enum ox_status status = ox_safetensors_write(FOLDER "/model.safetensors", tensors, n_kept, err);
+    if (status == OX_OK) {
+        memset(&m, 0, sizeof m);
+        m.config = whole->config;
+        status = ox_checkpoint_open(FOLDER, NULL, &m.checkpoint, err);
+    }
+    if (status == OX_OK) {
+        status = ox_weights_bind(m.checkpoint, &m.config, &m.weights, err);
+        close_model(&m);
+    }
+    ox_free(larger);
+    ox_free(tensors);
+    return status;
+}
+
+static bool is_affine(const struct bound_model *m, const struct ox_affine *w, const char *name, size_t rows, size_t cols)
+{
+    return is_view(m, &w->weight, tensor(m, "%s.weight", name), 0, rows, cols) &&
+           is_vector(w->bias, tensor(m, "%s.bias", name), rows, 0.0F);
+}
+
+/* The tower where it lies; each of its tensors is asked for, by name and shape; a file without any is text only. */
+static void test_vision(void)
+{
+    struct bound_model m;
+    struct ox_error err = {0};
+    if (!OK(bind_model(tap_file("golden/trace/vision"), &m, &err) == OX_OK, "the golden vision model %s", err.message)) {
+        return;
+    }
+    const struct ox_vision_weights *w = &m.weights.vision;
+    const struct ox_vision_config *c = &m.config.vision;
+    const struct ox_tensor *patch = tensor(&m, "vision_tower.vision_model.embeddings.patch_embedding.weight");
+    OK(patch != NULL && w->patch.values == patch->data && w->patch.rows == c->hidden && w->patch.cols == 1176 &&
+           w->patch.format == OX_FORMAT_F32, "patch embedding");
+    OK(is_affine(&m, &w->project1, "multi_modal_projector.linear_1", c->projector, c->hidden) &&
+           is_affine(&m, &w->project2, "multi_modal_projector.linear_2", m.config.hidden, c->projector) &&
+           is_affine(&m, &w->merge1, "patch_merge_mlp.linear_1", c->projector, 4 * m.config.hidden) &&
+           is_affine(&m, &w->merge2, "patch_merge_mlp.linear_2", m.config.hidden, c->projector), "projector and merger");
+    const char *last = "vision_tower.vision_model.encoder.layers.1.";
+    char name[128];
+    snprintf(name, sizeof name, "%smlp.fc2", last);
+    OK(is_affine(&m, &w->layers[1].fc2, name, c->hidden, c->inter) &&
+           is_vector(w->layers[1].norm2.bias, tensor(&m, "%slayer_norm2.bias", last), c->hidden, 0.0F), "a layer");
+    size_t n_tower = 0;
+    size_t n_bad = 0;
+    for (size_t i = 0; i < ox_checkpoint_n_tensors(m.checkpoint); i++) {
+        const struct ox_tensor *t = ox_checkpoint_tensor(m.checkpoint, i);
+        const struct ox_label label = ox_label_make(t->name);
+        if (ox_str_starts(t->name, ox_str_c("language_model."))) {
+            continue;
+        }
+        n_tower++;
+        const bool missed = bind_changed(&m, i, NULL, false, &err) == OX_E_SHAPE && strstr(err.message, label.text) != NULL;
+        const bool checked = bind_changed(&m, i, NULL, true, &err) == OX_E_SHAPE && strstr(err.message, label.text) != NULL;
+        n_bad += missed && checked ? 0 : 1;
+    }
+    OK(n_tower == 3 + 16 * c->n_layers + 8 && n_bad == 0, "each of %zu tensors is missed by name, and its shape checked",
+       n_tower);
+    close_model(&m);
+    OK(bind_model(tap_file("golden/trace/tiny"), &m, &err) == OX_OK && m.weights.vision.layers == NULL, "text only");
+    m.config.has_vision = true;
+    ox_weights_fini(&m.weights);
+    OK(ox_weights_bind(m.checkpoint, &m.config, &m.weights, &err) == OX_OK && m.weights.vision.layers == NULL,
+       "a configuration with a tower, a file without one");
+    close_model(&m);
+}
+
+/* Put a part of a name in the place of another, where it is. */
+static bool respell(struct ox_tensor *t, const char *from, const char *to, char *room, size_t room_bytes)
+{
+    const size_t at = ox_str_find(t->name, ox_str_c(from), 0);
+    if (at == t->name.len) {
+        return false;
+    }
+    const size_t rest = at + strlen(from);
+    snprintf(room, room_bytes, "%.*s%s%.*s", (int)at, t->name.ptr, to, (int)(t->name.len - rest), t->name.ptr + rest);
+    t->name = ox_str_c(room);
+    return true;
+}
+
+/* The names that transformers gives the tower's tensors. */
+static void test_vision_spelling(void)
+{
+    static const char *const parts[][2] = {{"embeddings.patch_embedding.", "embeddings.proj."},
+                                           {"encoder.layers.", "layers."},
+                                           {"patch_merge_mlp.linear_", "multi_modal_projector.merge_linear_"}};
+    static char names[256][128];
+    struct bound_model m;
+    struct bound_model other;
+    struct ox_error err = {0};
+    if (!OK(bind_model(tap_file("golden/trace/vision"), &m, &err) == OX_OK, "the golden vision model %s", err.message)) {
+        return;
+    }
+    const size_t n = ox_checkpoint_n_tensors(m.checkpoint);
+    struct ox_tensor *tensors = ox_calloc(n, sizeof *tensors);
+    size_t n_respelled = 0;
+    for (size_t i = 0; i < n && i < 256; i++) {
+        tensors[i] = *ox_checkpoint_tensor(m.checkpoint, i);
+        bool done = false;
+        for (size_t k = 0; !done && k < 3; k++) {
+            done = respell(&tensors[i], parts[k][0], parts[k][1], names[i], sizeof names[i]);
+        }
+        n_respelled += done ? 1 : 0;
+    }
+    memset(&other, 0, sizeof other);
+    other.config = m.config;
+    OK(n_respelled == 1 + 16 * m.config.vision.n_layers + 4 &&
+           ox_safetensors_write(FOLDER "/model.safetensors", tensors, n, &err) == OX_OK &&
+           ox_checkpoint_open(FOLDER, NULL, &other.checkpoint, &err) == OX_OK &&
+           ox_weights_bind(other.checkpoint, &other.config, &other.weights, &err) == OX_OK &&
+           memcmp(other.weights.vision.merge2.weight.values, m.weights.vision.merge2.weight.values,
+                  m.weights.vision.merge2.weight.rows * m.weights.vision.merge2.weight.row_bytes) == 0,
+       "re-saved names %s", err.message);
+    close_model(&other);
+    close_model(&m);
+    ox_free(tensors);
+}
+
 int main(void)
 {
+    mk_remove_folder(FOLDER);
+    OK(mkdir(FOLDER, 0777) == 0, "a folder");
+    test_vision();
+    test_vision_spelling();
     test_formats();
     test_spellings();
     test_odd();
