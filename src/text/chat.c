@@ -406,6 +406,56 @@ void ox_prompt_fini(struct ox_prompt *prompt)
     memset(prompt, 0, sizeof *prompt);
 }
 
+static size_t placeholder_len(const struct ox_chat_media *media)
+{
+    return strlen(media->is_video ? OX_TEXT_VIDEO : OX_TEXT_IMAGE);
+}
+
+/* Move what stands behind placeholders that have become texts. No placeholder stands in a caller's text. */
+static void move_marks(struct ox_prompt *prompt, const struct ox_str *texts)
+{
+    size_t delta = 0; /* modulo 2^64: a text may be shorter than its placeholder */
+    size_t r = 0;
+    for (size_t i = 0; i <= prompt->n_media; i++) {
+        for (; r < prompt->n_caller && (i == prompt->n_media || prompt->caller[r].begin < prompt->media[i].at); r++) {
+            prompt->caller[r].begin += delta;
+            prompt->caller[r].end += delta;
+        }
+        if (i < prompt->n_media) {
+            prompt->media[i].at += delta;
+            delta += texts[i].len - placeholder_len(&prompt->media[i]);
+        }
+    }
+}
+
+enum ox_status ox_prompt_expand(struct ox_prompt *prompt, const struct ox_str *texts, size_t max_bytes,
+                                struct ox_error *err)
+{
+    const size_t most = max_bytes > 0 ? max_bytes : OX_CHAT_MAX_TEXT_BYTES;
+    struct ox_buf text = {0};
+    size_t at = 0;
+    for (size_t i = 0; i < prompt->n_media; i++) {
+        const struct ox_chat_media *media = &prompt->media[i];
+        ox_buf_add(&text, prompt->text.ptr + at, media->at - at);
+        if (text.len > most || texts[i].len > most - text.len) {
+            ox_buf_fini(&text);
+            return ox_error_set(err, OX_E_LIMIT, "the prompt with its pictures is longer than the limit of %zu bytes",
+                                most);
+        }
+        ox_buf_add_str(&text, texts[i]);
+        at = media->at + placeholder_len(media);
+    }
+    ox_buf_add(&text, prompt->text.ptr + at, prompt->text.len - at);
+    if (ox_buf_failed(&text)) {
+        ox_buf_fini(&text);
+        return ox_error_nomem(err, prompt->text.len);
+    }
+    move_marks(prompt, texts);
+    ox_buf_fini(&prompt->text);
+    prompt->text = text;
+    return OX_OK;
+}
+
 enum ox_status ox_chat_render(const struct ox_chat *chat, struct ox_prompt *out, struct ox_error *err)
 {
     struct writer w = {out, chat->limits.max_text_bytes, chat->limits.max_depth, false};

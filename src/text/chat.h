@@ -36,6 +36,8 @@ struct ox_chat_media {
 /* A checked conversation. */
 struct ox_chat;
 
+#define OX_CHAT_MAX_TEXT_BYTES ((size_t)256 << 20)
+
 /* Limits a caller may lower; zero means the default in brackets. */
 struct ox_chat_limits {
     size_t max_messages;   /* 65,536 */
@@ -84,6 +86,11 @@ struct ox_prompt {
 };
 
 void ox_prompt_fini(struct ox_prompt *prompt);
+
+/* Put texts[i] in the place of the i-th placeholder (n_media of them); caller and media[].at move with the text. Unchanged
+ * on failure: OX_E_LIMIT beyond max_bytes (0: the default of ox_chat_limits), OX_E_NOMEM. */
+enum ox_status ox_prompt_expand(struct ox_prompt *prompt, const struct ox_str *texts, size_t max_bytes,
+                                struct ox_error *err) OX_MUST_USE;
 
 /* Render into *out (which must be empty). */
 enum ox_status ox_chat_render(const struct ox_chat *chat, struct ox_prompt *out, struct ox_error *err) OX_MUST_USE;

@@ -13,7 +13,6 @@
 
 #define DEFAULT_MAX_MESSAGES 65536
 #define DEFAULT_MAX_DEPTH 64
-#define DEFAULT_MAX_TEXT_BYTES ((size_t)256 << 20)
 
 /* What reading a conversation needs at every step. */
 struct reader {
@@ -595,7 +594,7 @@ enum ox_status ox_chat_from_json(json_t *root, const char *what, const struct ox
     chat->what = ox_strdup(what);
     chat->limits.max_messages = or_default(given->max_messages, DEFAULT_MAX_MESSAGES);
     chat->limits.max_depth = or_default(given->max_depth, DEFAULT_MAX_DEPTH);
-    chat->limits.max_text_bytes = or_default(given->max_text_bytes, DEFAULT_MAX_TEXT_BYTES);
+    chat->limits.max_text_bytes = or_default(given->max_text_bytes, OX_CHAT_MAX_TEXT_BYTES);
     if (chat->what == NULL) {
         ox_chat_free(chat);
         return ox_error_nomem(err, strlen(what) + 1);

@@ -16,4 +16,6 @@ void ox_markers_find(const struct ox_tokenizer *tokenizer, struct ox_markers *ou
     out->tool_call_end = ox_tokenizer_added_id(tokenizer, ox_str_c(OX_TEXT_TOOL_CALL_END));
     out->image = ox_tokenizer_added_id(tokenizer, ox_str_c(OX_TEXT_IMAGE));
     out->video = ox_tokenizer_added_id(tokenizer, ox_str_c(OX_TEXT_VIDEO));
+    out->media_begin = ox_tokenizer_added_id(tokenizer, ox_str_c(OX_TEXT_MEDIA_BEGIN));
+    out->media_end = ox_tokenizer_added_id(tokenizer, ox_str_c(OX_TEXT_MEDIA_END));
 }

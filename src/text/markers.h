@@ -20,6 +20,8 @@
 #define OX_TEXT_TOOL_CALL_END "</tool_call>"
 #define OX_TEXT_IMAGE "]<]image[>["
 #define OX_TEXT_VIDEO "]<]video[>["
+#define OX_TEXT_MEDIA_BEGIN "]<]start of image[>[" /* of a picture and of each temporal patch of a clip */
+#define OX_TEXT_MEDIA_END "]<]end of image[>["
 
 /* Ids of the markers; -1 where the tokenizer has no such added token. */
 struct ox_markers {
@@ -33,6 +35,8 @@ struct ox_markers {
     int32_t tool_call_end;
     int32_t image;
     int32_t video;
+    int32_t media_begin;
+    int32_t media_end;
 };
 
 void ox_markers_find(const struct ox_tokenizer *tokenizer, struct ox_markers *out);

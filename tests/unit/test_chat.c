@@ -330,6 +330,43 @@ static void test_media(void)
     ox_chat_free(chat);
 }
 
+/* Placeholders become texts of any length; what came from the caller, and where, stays known. */
+static void test_expand(void)
+{
+    static const char talk[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"before\"}, {\"type\": "
+        "\"image\"}, {\"type\": \"video\"}, {\"type\": \"text\", \"text\": \"between\"}, {\"type\": \"image\"}, {\"type\": "
+        "\"text\", \"text\": \"behind\"}]}]}";
+    static const char *const words[] = {"before", "between", "behind"};
+    const struct ox_str texts[] = {ox_str_c("<a text that is longer than a placeholder>"), ox_str_c(""), ox_str_c("<b>")};
+    struct ox_prompt prompt;
+    struct ox_error err = {0};
+    memset(&prompt, 0, sizeof prompt);
+    if (!OK(render(talk, NULL, NULL, &prompt, &err) == OX_OK && prompt.n_media == 3 && prompt.n_caller == 3,
+            "three placeholders %s", err.message)) {
+        return;
+    }
+    OK(ox_prompt_expand(&prompt, texts, 100, &err) == OX_E_LIMIT && prompt.media[0].at < prompt.text.len, "too long: %s",
+       err.message);
+    oom_arm(1);
+    const enum ox_status status = ox_prompt_expand(&prompt, texts, 0, &err);
+    OK(oom_disarm() && status == OX_E_NOMEM, "no memory for it");
+    OK(strstr(ox_buf_text(&prompt.text), "before" OX_TEXT_IMAGE OX_TEXT_VIDEO "between" OX_TEXT_IMAGE "behind") != NULL,
+       "unchanged by what failed");
+    OK(ox_prompt_expand(&prompt, texts, 0, &err) == OX_OK &&
+           strstr(ox_buf_text(&prompt.text), "before<a text that is longer than a placeholder>between<b>behind") != NULL,
+       "their texts stand in their places");
+    OK(ranges_fit(&prompt) && prompt.n_caller == 3, "ranges are in order");
+    for (size_t i = 0; i < 3; i++) {
+        const struct ox_range range = prompt.caller[i];
+        OK(ox_str_is(ox_str_make(prompt.text.ptr + range.begin, range.end - range.begin), words[i]), "\"%s\" is the caller's",
+           words[i]);
+        OK(ox_str_starts(ox_str_make(prompt.text.ptr + prompt.media[i].at, prompt.text.len - prompt.media[i].at), texts[i]),
+           "text %zu is where it is said to be", i);
+    }
+    ox_prompt_fini(&prompt);
+}
+
 static void test_dropped(void)
 {
     struct warnings warnings = {0, ""};
@@ -500,6 +537,7 @@ int main(void)
     test_forms();
     test_thinking();
     test_media();
+    test_expand();
     test_dropped();
     test_errors();
     test_limits();
