@@ -73,7 +73,9 @@ enum oxcart_status {
     OXCART_E_ARG,       /* an argument that makes no sense */
     OXCART_E_DEVICE,    /* a CPU level that this machine does not have */
     OXCART_E_CANCELLED, /* a handler returned nonzero */
-    OXCART_E_STATE      /* a call that the session cannot serve now: the context is full, or there is nothing to decode */
+    OXCART_E_STATE,     /* a call that the session cannot serve now: the context is full, there is nothing to decode, or
+                         * the model cannot see and is shown a picture */
+    OXCART_E_MEDIA      /* a picture or clip that cannot be opened or decoded, or is beyond a limit */
 };
 
 /* The caller's, plain data. message: one sentence without line end, naming file, tensor or option, expected and found. */
@@ -121,8 +123,9 @@ struct oxcart_engine_info {
     int32_t n_tokens;
     int32_t max_positions;   /* the model's longest context */
     int32_t has_tokenizer;   /* 0: only functions that take ids work */
-    uint64_t n_parameters;   /* of the text model */
-    uint64_t weight_bytes;   /* of the text model's tensors */
+    int32_t has_vision;      /* nonzero: the model sees pictures and clips */
+    uint64_t n_parameters;   /* the vision tower's included, so in the next line */
+    uint64_t weight_bytes;
     uint64_t kv_token_bytes; /* KV cache of one token in BF16 */
 };
 OXCART_API enum oxcart_status oxcart_engine_info(const struct oxcart_engine *engine, struct oxcart_engine_info *info);
@@ -152,6 +155,16 @@ struct oxcart_session_options {
     size_t size;
     int32_t n_ctx;  /* longest timeline in tokens; 0: the model's maximum, at most 32,768 */
     const char *kv; /* "bf16" (NULL), "f32" */
+    /* Pictures and clips */
+    const char *media_helper; /* the program oxcart-media that decodes them, in a process of its own without files and
+                               * network; NULL: only pixels can be shown */
+    int64_t max_pixels;       /* of a picture, which is made smaller; 0: 451,584 */
+    double fps;               /* frames taken from a second of a clip; 0: 1 */
+    int32_t max_frames;       /* of a clip, which is thinned evenly; 0: 768 */
+    int64_t media_bytes;      /* of pictures kept for the case that they are shown again; 0: 1 GiB */
+    /* warnings about these, on the thread that calls; text has no line end. May be NULL. */
+    void (*message)(void *user, enum oxcart_log_level level, const char *text);
+    void *user;
 };
 
 /* Open a session of engine, which must outlive it. options may be NULL. KV memory is reserved, and counted as used
@@ -171,9 +184,32 @@ typedef int (*oxcart_prompt_handler)(void *user, size_t done, size_t total);
 OXCART_API void oxcart_session_on_prompt(struct oxcart_session *session, oxcart_prompt_handler handler, void *user);
 
 /* Append n ids (each 0 <= id < n_vocab) to the timeline and compute them. OXCART_E_STATE if they exceed n_ctx
- * (nothing is appended then). */
+ * (nothing is appended then). The ids that stand for pictures and clips are refused where the model has a vision tower:
+ * oxcart_session_append_media puts them. So do all functions that take ids. */
 OXCART_API enum oxcart_status oxcart_session_append(struct oxcart_session *session, const int32_t *ids, size_t n,
                                                     struct oxcart_error *err);
+
+enum oxcart_media_kind { OXCART_MEDIA_IMAGE, OXCART_MEDIA_VIDEO };
+
+/* A picture or clip: exactly one of path, bytes and pixels. Everything is borrowed for the call. */
+struct oxcart_media {
+    size_t size;
+    enum oxcart_media_kind kind;
+    const char *name;      /* in messages; NULL: the path, or "picture" or "clip" */
+    const char *path;      /* JPEG, PNG, GIF (first frame), BMP, WebP; clips: whatever FFmpeg reads */
+    const uint8_t *bytes;  /* [n_bytes], the same in memory */
+    size_t n_bytes;
+    const uint8_t *pixels; /* [n_frames, height, width, 3] RGB; the frames of a clip are taken as they are */
+    int32_t n_frames;      /* 1 for a picture; this and the next two count for pixels only */
+    int32_t height;
+    int32_t width;
+    double frames_s;       /* frames of a clip a second; 0: unknown, then its times are not told to the model */
+};
+
+/* Append a picture or clip to the timeline, as the chat format shows it to the model, and compute it. OXCART_E_MEDIA if
+ * it cannot be used, OXCART_E_STATE if the model cannot see or it exceeds n_ctx; nothing is appended then. */
+OXCART_API enum oxcart_status oxcart_session_append_media(struct oxcart_session *session,
+                                                          const struct oxcart_media *media, struct oxcart_error *err);
 
 /* Cut the timeline back to its first n tokens (n at most its length). Decoding goes on as if the rest had never been. */
 OXCART_API enum oxcart_status oxcart_session_rewind(struct oxcart_session *session, size_t n,
@@ -194,11 +230,18 @@ struct oxcart_messages_options {
     size_t size;
     enum oxcart_thinking thinking;
     int32_t allow_special; /* nonzero: control tokens spelled in callers' text become control tokens */
+    const struct oxcart_media *media; /* [n_media] for the parts {"type": "image"} and "video" that name no source, in
+                                       * order of the conversation */
+    size_t n_media;
+    int32_t media_files;      /* nonzero: parts may name files, which are opened; else only data: URIs */
+    const char *media_folder; /* names that do not begin with / are taken from here; NULL: the current folder */
 };
 
 /* Make the timeline the rendered form of a conversation: a JSON object {"messages": [...], "tools": [...],
  * "thinking_mode": "...", "add_generation_prompt": true, "model_identity": "..."}. Text of messages never becomes a
- * control token. options may be NULL. Keeps the common prefix as oxcart_session_set_tokens does. */
+ * control token. Parts of messages may be pictures and clips: {"type": "image_url", "image_url": {"url": "..."}} and
+ * video_url, a data: URI or a file's name. options may be NULL. Keeps the common prefix as oxcart_session_set_tokens does;
+ * a picture that the session has seen before is not decoded and encoded again. */
 OXCART_API enum oxcart_status oxcart_session_set_messages(struct oxcart_session *session, const char *json,
                                                           size_t json_bytes,
                                                           const struct oxcart_messages_options *options,
@@ -266,6 +309,8 @@ struct oxcart_result {
     int32_t n_cached;    /* of these, kept from before the last set_messages or set_tokens */
     int32_t n_generated; /* tokens drawn, the end token included */
     int32_t n_reasoning; /* of these, in reasoning */
+    int32_t n_media;     /* of the tokens that the last append or set computed, those of pictures and clips */
+    double media_s;      /* time that decoding and encoding these took, part of prompt_s */
     double prompt_s;     /* time the last append or set took */
     double first_s;      /* from the beginning of that to the first drawn token */
     double generate_s;   /* time of decoding */

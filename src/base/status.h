@@ -26,6 +26,7 @@ enum ox_status {
     OX_E_DEVICE,    /* a CPU level or device that was demanded is not there */
     OX_E_CANCELLED, /* the caller asked to stop */
     OX_E_STATE,     /* a call that the object cannot serve now (context full, nothing to decode) */
+    OX_E_MEDIA,     /* a picture or clip that cannot be used */
 };
 
 /* Why a call failed. `code` OX_OK: nothing happened yet. Owned by the caller, plain data, may be copied. */

@@ -133,9 +133,39 @@ static void count_mlp(struct oxcart_engine *engine, const struct ox_mlp_weights 
     count_matrix(engine, &w->down);
 }
 
+static void count_affine(struct oxcart_engine *engine, const struct ox_affine *w)
+{
+    count_matrix(engine, &w->weight);
+    engine->n_parameters += w->weight.rows;
+}
+
+static void count_vision(struct oxcart_engine *engine)
+{
+    const struct ox_vision_config *config = &engine->config.vision;
+    const struct ox_vision_weights *w = &engine->weights.vision;
+    const struct ox_affine *ends[] = {&w->project1, &w->project2, &w->merge1, &w->merge2};
+    if (w->layers == NULL) {
+        return;
+    }
+    count_matrix(engine, &w->patch);
+    engine->n_parameters += 2 * config->hidden;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        count_affine(engine, ends[i]);
+    }
+    for (size_t l = 0; l < config->n_layers; l++) {
+        const struct ox_vision_layer *layer = &w->layers[l];
+        const struct ox_affine *all[] = {&layer->q, &layer->k, &layer->v, &layer->out, &layer->fc1, &layer->fc2};
+        for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+            count_affine(engine, all[i]);
+        }
+        engine->n_parameters += 4 * config->hidden;
+    }
+}
+
 static void count_weights(struct oxcart_engine *engine)
 {
     const struct ox_config *config = &engine->config;
+    count_vision(engine);
     count_matrix(engine, &engine->weights.embed);
     count_matrix(engine, &engine->weights.head);
     engine->n_parameters += config->hidden;
@@ -377,6 +407,7 @@ enum oxcart_status oxcart_engine_info(const struct oxcart_engine *engine, struct
     info->n_tokens = engine->tokenizer != NULL ? ox_tokenizer_n_ids(engine->tokenizer) : info->n_vocab;
     info->max_positions = (int32_t)engine->config.max_positions;
     info->has_tokenizer = engine->tokenizer != NULL ? 1 : 0;
+    info->has_vision = engine->weights.vision.layers != NULL ? 1 : 0;
     info->n_parameters = engine->n_parameters;
     info->weight_bytes = engine->weight_bytes;
     info->kv_token_bytes = ox_kv_token_bytes(&layout);

@@ -333,6 +333,8 @@ enum oxcart_status oxcart_session_decode(struct oxcart_session *session, const s
         g.result.n_prompt = (int32_t)session->ids.len;
         g.result.n_cached = (int32_t)session->n_cached;
         g.result.prompt_s = session->prompt_s;
+        g.result.n_media = (int32_t)session->n_media;
+        g.result.media_s = session->media_s;
         g.result.seed = g.options.seed;
         status = generate(&g, &by_itself, &inner);
         if (status == OX_OK) {

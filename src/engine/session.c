@@ -35,6 +35,44 @@ static enum ox_status choose_options(const struct oxcart_engine *engine, const s
     return OX_OK;
 }
 
+/* The library's log in terms of the caller's function. */
+static void pass_message(void *user, enum ox_log_level level, const char *text)
+{
+    const struct oxcart_session *session = user;
+    session->on_message(session->on_message_user, (enum oxcart_log_level)level, text);
+}
+
+static enum ox_status choose_media(struct oxcart_session *session, const struct oxcart_session_options *options,
+                                   struct ox_error *err)
+{
+    struct ox_pictures *pictures = &session->pictures;
+    pictures->max_bytes = OX_PICTURES_BYTES;
+    pictures->feature_bytes = session->engine->config.hidden * sizeof(float);
+    if (options == NULL) {
+        return OX_OK;
+    }
+    session->on_message = options->message;
+    session->on_message_user = options->user;
+    pictures->log = (struct ox_log){.message = options->message != NULL ? pass_message : NULL, .user = session};
+    if (options->max_pixels < 0 || options->max_frames < 0 || !(options->fps >= 0.0) || options->media_bytes < 0) {
+        return ox_error_set(err, OX_E_ARG, "session options: max_pixels, fps, max_frames or media_bytes is below 0");
+    }
+    if (options->media_helper != NULL) {
+        pictures->helper = ox_strdup(options->media_helper);
+        if (pictures->helper == NULL) {
+            return ox_error_nomem(err, strlen(options->media_helper));
+        }
+    }
+    pictures->options = (struct ox_media_options){.helper_path = pictures->helper,
+                                                  .max_pixels = (uint64_t)options->max_pixels,
+                                                  .fps = options->fps,
+                                                  .max_frames = (uint32_t)options->max_frames};
+    if (options->media_bytes > 0) {
+        pictures->max_bytes = (uint64_t)options->media_bytes;
+    }
+    return OX_OK;
+}
+
 static enum ox_status open_memory(struct oxcart_session *session, enum ox_kv_format format, struct ox_error *err)
 {
     const struct oxcart_engine *engine = session->engine;
@@ -83,6 +121,9 @@ enum oxcart_status oxcart_session_open(struct oxcart_engine *engine, const struc
     if (status == OX_OK) {
         session->engine = engine;
         session->n_ctx = n_ctx;
+        status = choose_media(session, options, &inner);
+    }
+    if (status == OX_OK) {
         status = open_memory(session, format, &inner);
     }
     if (status != OX_OK) {
@@ -103,6 +144,8 @@ void oxcart_session_close(struct oxcart_session **session)
     ox_sampler_fini(&s->sampler);
     ox_free(s->rows);
     ox_ids_fini(&s->ids);
+    ox_spans_fini(&s->spans);
+    ox_pictures_fini(&s->pictures);
     ox_state_close(&s->state);
     ox_kv_fini(&s->kv);
     ox_kv_pool_close(&s->pool);
@@ -124,6 +167,38 @@ void oxcart_session_on_prompt(struct oxcart_session *session, oxcart_prompt_hand
     session->on_prompt_user = user;
 }
 
+/* Who asks whether to go on while pictures are encoded. */
+struct asking {
+    struct oxcart_session *session;
+    size_t done;
+    size_t total;
+};
+
+static bool stop_encoding(void *user)
+{
+    const struct asking *asking = user;
+    struct oxcart_session *session = asking->session;
+    return session->on_prompt != NULL && session->on_prompt(session->on_prompt_user, asking->done, asking->total) != 0;
+}
+
+/* Encode the pictures that the next n tokens need. */
+static enum ox_status prepare_features(struct oxcart_session *session, size_t n, size_t done, size_t total,
+                                       struct ox_error *err)
+{
+    const size_t from = session->kv.n_tokens;
+    struct asking asking = {session, done, total};
+    enum ox_status status = OX_OK;
+    for (size_t i = 0; status == OX_OK && i < session->spans.len; i++) {
+        const struct ox_span *span = &session->spans.ptr[i];
+        if (span->begin < from + n && span->begin + span->n > from && span->picture->features == NULL) {
+            const uint64_t begin = ox_clock_ns();
+            status = ox_picture_encode(session->engine, span->picture, stop_encoding, &asking, err);
+            session->media_s += ox_clock_seconds(begin, ox_clock_ns());
+        }
+    }
+    return status;
+}
+
 /* Compute the next n tokens of the timeline, all_logits or only the last one's. The engine's turn is held. */
 static enum ox_status compute_batch(struct oxcart_session *session, size_t n, bool all_logits, struct ox_error *err)
 {
@@ -132,13 +207,28 @@ static enum ox_status compute_batch(struct oxcart_session *session, size_t n, bo
     if (status != OX_OK) {
         return status;
     }
+    struct ox_span_cursor cursor = {&session->spans, 0};
     for (size_t i = 0; i < n; i++) {
+        const struct ox_span *span = ox_span_at(&cursor, from + i);
         session->rows[i] = (struct ox_row){.id = session->ids.ptr[from + i],
                                            .kv = &session->kv,
                                            .want_logits = all_logits || from + i + 1 == session->ids.len};
+        if (span != NULL) {
+            session->rows[i].embedding =
+                span->picture->features + (span->row + from + i - span->begin) * session->engine->config.hidden;
+            session->n_media++;
+        }
     }
     ox_forward(&session->engine->model, session->state, session->rows, n, NULL, &session->logits);
     return OX_OK;
+}
+
+/* Cut the timeline back to what is computed. */
+static void drop_rest(struct oxcart_session *session)
+{
+    session->ids.len = session->kv.n_tokens;
+    ox_spans_cut(&session->spans, session->kv.n_tokens);
+    session->logits = NULL;
 }
 
 enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_error *err)
@@ -154,15 +244,20 @@ enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_erro
     enum ox_status status = OX_OK;
     while (status == OX_OK && session->kv.n_tokens < total) {
         const size_t left = total - session->kv.n_tokens;
+        const size_t n = left < session->max_rows ? left : session->max_rows;
+        status = prepare_features(session, n, session->kv.n_tokens - begin, total - begin, err);
+        if (status != OX_OK) {
+            drop_rest(session);
+            return status;
+        }
         pthread_mutex_lock(&session->engine->turn);
-        status = compute_batch(session, left < session->max_rows ? left : session->max_rows, false, err);
+        status = compute_batch(session, n, false, err);
         pthread_mutex_unlock(&session->engine->turn);
         const bool prompt = total - begin > 1;
         if (status == OX_OK && prompt && session->on_prompt != NULL &&
             session->on_prompt(session->on_prompt_user, session->kv.n_tokens - begin, total - begin) != 0 &&
             session->kv.n_tokens < total) {
-            session->ids.len = session->kv.n_tokens;
-            session->logits = NULL;
+            drop_rest(session);
             status = ox_error_set(err, OX_E_CANCELLED, "stopped after %zu of %zu prompt tokens",
                                   session->kv.n_tokens - begin, total - begin);
         }
@@ -170,30 +265,56 @@ enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_erro
     return status;
 }
 
-/* Put ids at the end of the timeline without computing them. */
-static enum ox_status extend(struct oxcart_session *session, const int32_t *ids, size_t n, struct ox_error *err)
+/* Ids in range; those that stand for pictures only where a span says so. first: the timeline's token that ids begin at. */
+static enum ox_status check_ids(const struct oxcart_session *session, const int32_t *ids, size_t n,
+                                const struct ox_spans *spans, size_t first, struct ox_error *err)
 {
-    const size_t vocab = session->engine->config.vocab;
+    const struct ox_config *config = &session->engine->config;
+    const bool sees = session->engine->weights.vision.layers != NULL;
+    struct ox_span_cursor cursor = {spans, 0};
+    for (size_t i = 0; i < n; i++) {
+        const bool placed = ox_span_at(&cursor, first + i) != NULL;
+        if (ids[i] < 0 || (size_t)ids[i] >= config->vocab) {
+            return ox_error_set(err, OX_E_ARG, "token id %d is not in 0 to %zu", ids[i], config->vocab - 1);
+        }
+        if (sees && !placed && (ids[i] == config->image_token || ids[i] == config->video_token)) {
+            return ox_error_set(err, OX_E_ARG, "token id %d stands for a picture or clip, and none is there", ids[i]);
+        }
+    }
+    return OX_OK;
+}
+
+/* Put ids at the end of the timeline without computing them. spans: of tokens of the timeline; those before its end are
+ * there already. */
+static enum ox_status extend(struct oxcart_session *session, const int32_t *ids, size_t n,
+                             const struct ox_spans *spans, struct ox_error *err)
+{
     const size_t len = session->ids.len;
     if (n > session->n_ctx - len) {
         return ox_error_set(err, OX_E_STATE, "context full: %zu tokens and %zu more exceed the context of %zu (ctx-size)",
                             len, n, session->n_ctx);
     }
-    for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || (size_t)ids[i] >= vocab) {
-            return ox_error_set(err, OX_E_ARG, "token id %d is not in 0 to %zu", ids[i], vocab - 1);
+    enum ox_status status = check_ids(session, ids, n, spans, len, err);
+    for (size_t i = 0; status == OX_OK && i < n; i++) {
+        status = ox_ids_add(&session->ids, ids[i]) == 0 ? OX_OK : ox_error_nomem(err, n * sizeof *ids);
+    }
+    for (size_t i = 0; status == OX_OK && i < spans->len; i++) {
+        struct ox_span span = spans->ptr[i];
+        const size_t known = span.begin < len ? len - span.begin : 0;
+        if (known < span.n) {
+            span.begin += known;
+            span.row += known;
+            span.n -= known;
+            status = ox_spans_add(&session->spans, &span) == 0 ? OX_OK : ox_error_nomem(err, sizeof span);
         }
     }
-    for (size_t i = 0; i < n; i++) {
-        if (ox_ids_add(&session->ids, ids[i]) != 0) {
-            session->ids.len = len;
-            return ox_error_nomem(err, n * sizeof *ids);
-        }
-    }
-    if (n > 0) {
+    if (status != OX_OK) {
+        session->ids.len = len;
+        ox_spans_cut(&session->spans, len);
+    } else if (n > 0) {
         session->logits = NULL;
     }
-    return OX_OK;
+    return status;
 }
 
 static void begin_prompt(struct oxcart_session *session)
@@ -201,11 +322,26 @@ static void begin_prompt(struct oxcart_session *session)
     session->prompt_begin_ns = ox_clock_ns();
     session->n_cached = 0;
     session->prompt_s = 0.0;
+    session->n_media = 0;
+    session->media_s = 0.0;
+}
+
+/* Everything is computed: features may go, what the timeline points to may not. */
+static void trim_pictures(struct oxcart_session *session)
+{
+    for (size_t i = 0; i < session->pictures.n; i++) {
+        session->pictures.list[i]->kept = false;
+    }
+    for (size_t i = 0; i < session->spans.len; i++) {
+        session->spans.ptr[i].picture->kept = true;
+    }
+    ox_pictures_trim(&session->pictures);
 }
 
 static enum ox_status end_prompt(struct oxcart_session *session, struct ox_error *err)
 {
     const enum ox_status status = session->ids.len > 0 ? ox_session_compute(session, err) : OX_OK;
+    trim_pictures(session);
     session->prompt_s = ox_clock_seconds(session->prompt_begin_ns, ox_clock_ns());
     return status;
 }
@@ -214,9 +350,10 @@ enum oxcart_status oxcart_session_append(struct oxcart_session *session, const i
                                          struct oxcart_error *err)
 {
     struct ox_error inner = {0};
+    const struct ox_spans none = {0};
     begin_prompt(session);
     session->n_cached = session->ids.len;
-    enum ox_status status = extend(session, ids, n, &inner);
+    enum ox_status status = extend(session, ids, n, &none, &inner);
     if (status == OX_OK && n > 0) {
         session->chat = false;
         status = end_prompt(session, &inner);
@@ -224,10 +361,63 @@ enum oxcart_status oxcart_session_append(struct oxcart_session *session, const i
     return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
 }
 
+/* The picture's tokens and what stands around them, as ids behind the timeline. */
+static enum ox_status encode_media(struct oxcart_session *session, const struct oxcart_media *media,
+                                   struct ox_encoded *out, struct ox_error *err)
+{
+    const struct oxcart_engine *engine = session->engine;
+    struct ox_picture *picture = NULL;
+    struct ox_buf text = {0};
+    enum ox_status status = ox_pictures_check(engine, err);
+    if (status == OX_OK && engine->tokenizer == NULL) {
+        status = ox_error_set(err, OX_E_STATE, "%s: the model's folder has no tokenizer.json", engine->name);
+    }
+    if (status == OX_OK) {
+        const uint64_t begin = ox_clock_ns();
+        status = ox_pictures_load(&session->pictures, media, &picture, err);
+        session->media_s += ox_clock_seconds(begin, ox_clock_ns());
+    }
+    if (status == OX_OK) {
+        ox_picture_text(picture, &text);
+        status = ox_buf_failed(&text) ? ox_error_nomem(err, text.len) : OX_OK;
+    }
+    if (status == OX_OK) {
+        status = ox_tokenizer_encode(engine->tokenizer, ox_buf_str(&text), NULL, 0, &out->ids, err);
+    }
+    if (status == OX_OK) {
+        status = ox_encoded_place(&engine->config, &picture, 1, out, err);
+    }
+    for (size_t i = 0; i < out->spans.len; i++) {
+        out->spans.ptr[i].begin += session->ids.len;
+    }
+    ox_buf_fini(&text);
+    return status;
+}
+
+enum oxcart_status oxcart_session_append_media(struct oxcart_session *session, const struct oxcart_media *media,
+                                               struct oxcart_error *err)
+{
+    struct ox_error inner = {0};
+    struct ox_encoded encoded = {0};
+    begin_prompt(session);
+    session->n_cached = session->ids.len;
+    enum ox_status status = encode_media(session, media, &encoded, &inner);
+    if (status == OX_OK) {
+        status = extend(session, encoded.ids.ptr, encoded.ids.len, &encoded.spans, &inner);
+    }
+    if (status == OX_OK) {
+        session->chat = false;
+        status = end_prompt(session, &inner);
+    }
+    ox_encoded_fini(&encoded);
+    return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
+}
+
 static void rewind_to(struct oxcart_session *session, size_t n)
 {
     if (n < session->ids.len) {
         session->ids.len = n;
+        ox_spans_cut(&session->spans, n);
         session->logits = NULL;
     }
     if (n < session->kv.n_tokens) {
@@ -248,19 +438,35 @@ enum oxcart_status oxcart_session_rewind(struct oxcart_session *session, size_t 
     return OXCART_OK;
 }
 
-static enum ox_status set_tokens(struct oxcart_session *session, const int32_t *ids, size_t n, struct ox_error *err)
+/* How many tokens the timeline has in common with a prompt, pictures compared as well. */
+static size_t common_prefix(const struct oxcart_session *session, const struct ox_encoded *prompt)
 {
+    struct ox_span_cursor old = {&session->spans, 0};
+    struct ox_span_cursor new = {&prompt->spans, 0};
+    size_t same = 0;
+    for (; same < prompt->ids.len && same < session->ids.len; same++) {
+        const struct ox_span *a = ox_span_at(&old, same);
+        const struct ox_span *b = ox_span_at(&new, same);
+        if (session->ids.ptr[same] != prompt->ids.ptr[same] || (a == NULL) != (b == NULL) ||
+            (a != NULL && (a->picture != b->picture || a->row + same - a->begin != b->row + same - b->begin))) {
+            break;
+        }
+    }
+    return same;
+}
+
+static enum ox_status set_prompt(struct oxcart_session *session, const struct ox_encoded *prompt, struct ox_error *err)
+{
+    const size_t n = prompt->ids.len;
     if (n > session->n_ctx) {
         return ox_error_set(err, OX_E_STATE, "context full: the prompt has %zu tokens, the context %zu (ctx-size)", n,
                             session->n_ctx);
     }
-    size_t same = 0;
-    while (same < n && same < session->ids.len && session->ids.ptr[same] == ids[same]) {
-        same++;
-    }
+    const size_t same = common_prefix(session, prompt);
     rewind_to(session, same);
     session->n_cached = same < session->kv.n_tokens ? same : session->kv.n_tokens;
-    const enum ox_status status = extend(session, ids + same, n - same, err);
+    const int32_t *rest = n > same ? prompt->ids.ptr + same : NULL;
+    const enum ox_status status = extend(session, rest, n - same, &prompt->spans, err);
     return status == OX_OK ? end_prompt(session, err) : status;
 }
 
@@ -268,18 +474,25 @@ enum oxcart_status oxcart_session_set_tokens(struct oxcart_session *session, con
                                              struct oxcart_error *err)
 {
     struct ox_error inner = {0};
+    struct ox_encoded prompt = {0};
+    enum ox_status status = OX_OK;
     begin_prompt(session);
     session->chat = false;
-    const enum ox_status status = set_tokens(session, ids, n, &inner);
+    for (size_t i = 0; status == OX_OK && i < n; i++) {
+        status = ox_ids_add(&prompt.ids, ids[i]) == 0 ? OX_OK : ox_error_nomem(&inner, n * sizeof *ids);
+    }
+    if (status == OX_OK) {
+        status = set_prompt(session, &prompt, &inner);
+    }
+    ox_encoded_fini(&prompt);
     return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
 }
 
 /* Render and encode; the parts of the session that the reply's parser needs are set. */
 static enum ox_status encode_messages(struct oxcart_session *session, struct ox_str json,
-                                      const struct oxcart_messages_options *options, struct ox_ids *ids,
+                                      const struct oxcart_messages_options *options, struct ox_encoded *out,
                                       struct ox_error *err)
 {
-    const struct oxcart_engine *engine = session->engine;
     struct ox_chat *chat = NULL;
     struct ox_prompt prompt = {0};
     enum ox_status status = ox_chat_parse(json, "conversation", NULL, NULL, &chat, err);
@@ -289,14 +502,10 @@ static enum ox_status encode_messages(struct oxcart_session *session, struct ox_
     if (status == OX_OK) {
         status = ox_chat_render(chat, &prompt, err);
     }
-    if (status == OX_OK && prompt.n_media > 0) {
-        status = ox_error_set(err, OX_E_ARG, "conversation: it holds %zu pictures or clips; this version reads text only",
-                              prompt.n_media);
-    }
     if (status == OX_OK) {
-        const bool allow = options != NULL && options->allow_special != 0;
-        status = ox_tokenizer_encode(engine->tokenizer, ox_buf_str(&prompt.text), prompt.caller,
-                                     allow ? 0 : prompt.n_caller, ids, err);
+        const uint64_t begin = ox_clock_ns();
+        status = ox_prompt_encode(session->engine, &session->pictures, options, &prompt, out, err);
+        session->media_s += prompt.n_media > 0 ? ox_clock_seconds(begin, ox_clock_ns()) : 0.0;
     }
     if (status == OX_OK) {
         json_decref(session->tools);
@@ -317,7 +526,7 @@ enum oxcart_status oxcart_session_set_messages(struct oxcart_session *session, c
                                                struct oxcart_error *err)
 {
     struct ox_error inner = {0};
-    struct ox_ids ids = {0};
+    struct ox_encoded prompt = {0};
     enum ox_status status = OX_OK;
     begin_prompt(session);
     if (session->engine->tokenizer == NULL) {
@@ -328,13 +537,13 @@ enum oxcart_status oxcart_session_set_messages(struct oxcart_session *session, c
         status = ox_error_set(&inner, OX_E_ARG, "messages options: size or thinking is not set to a known value");
     }
     if (status == OX_OK) {
-        status = encode_messages(session, ox_str_make(json, json_bytes), options, &ids, &inner);
+        status = encode_messages(session, ox_str_make(json, json_bytes), options, &prompt, &inner);
     }
     if (status == OX_OK) {
         session->chat = true;
-        status = set_tokens(session, ids.ptr, ids.len, &inner);
+        status = set_prompt(session, &prompt, &inner);
     }
-    ox_ids_fini(&ids);
+    ox_encoded_fini(&prompt);
     return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
 }
 
@@ -365,12 +574,13 @@ static enum ox_status score(struct oxcart_session *session, const int32_t *ids, 
     if (begin > 0 && n > 0 && ids[0] >= 0 && (size_t)ids[0] < vocab) {
         first = log_probability(session->logits, vocab, ids[0]);
     }
-    status = extend(session, ids, n, err);
+    const struct ox_spans none = {0};
+    status = extend(session, ids, n, &none, err);
     if (status != OX_OK || n == 0) {
         return status;
     }
     logprobs[0] = first;
-    while (status == OX_OK && session->kv.n_tokens < session->ids.len) {
+    while (status == OX_OK && session->kv.n_tokens < session->ids.len) { /* no picture among these */
         const size_t from = session->kv.n_tokens;
         const size_t left = session->ids.len - from;
         const size_t most = session->max_rows < OX_SESSION_LOGITS ? session->max_rows : OX_SESSION_LOGITS;
@@ -386,7 +596,7 @@ static enum ox_status score(struct oxcart_session *session, const int32_t *ids, 
         }
         if (status == OX_OK && session->on_prompt != NULL &&
             session->on_prompt(session->on_prompt_user, session->kv.n_tokens - begin, n) != 0) {
-            session->ids.len = session->kv.n_tokens;
+            drop_rest(session);
             status = ox_error_set(err, OX_E_CANCELLED, "stopped after %zu of %zu tokens", session->ids.len - begin, n);
         }
         session->logits = NULL; /* they are those of many rows */

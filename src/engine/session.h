@@ -9,8 +9,8 @@
 #define OX_ENGINE_SESSION_H
 
 #include "engine/engine.h"
+#include "engine/prompt.h"
 #include "engine/sampler.h"
-#include "text/chat.h"
 #include "text/tokenizer.h"
 
 /* Rows whose logits a session can hold at a time: score asks for all of a batch. */
@@ -26,8 +26,12 @@ struct oxcart_session {
     struct ox_row *rows; /* [max_rows] */
     size_t max_rows;
     struct ox_ids ids;
+    struct ox_spans spans; /* which of them stand for pictures */
+    struct ox_pictures pictures;
     const float *logits; /* of the last token, NULL if they must be computed; owned by state */
     struct ox_sampler sampler;
+    void (*on_message)(void *user, enum oxcart_log_level level, const char *text);
+    void *on_message_user;
     oxcart_prompt_handler on_prompt;
     void *on_prompt_user;
     bool chat;                /* the timeline is a rendered conversation */
@@ -36,6 +40,8 @@ struct oxcart_session {
     size_t n_cached;
     uint64_t prompt_begin_ns;
     double prompt_s;
+    size_t n_media; /* of the tokens that this computed, those of pictures */
+    double media_s;
 };
 
 /* Compute what of the timeline is not computed yet, so that session->logits are those of its last token.

@@ -290,6 +290,20 @@ enum ox_status ox_file_write_parts(const char *path, const struct ox_str *parts,
     return OX_OK;
 }
 
+bool ox_file_stamp(const char *path, struct ox_file_stamp *out)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    *out = (struct ox_file_stamp){.device = (uint64_t)st.st_dev,
+                                  .inode = (uint64_t)st.st_ino,
+                                  .len = (uint64_t)st.st_size,
+                                  .written_s = (int64_t)st.st_mtim.tv_sec,
+                                  .written_ns = (int64_t)st.st_mtim.tv_nsec};
+    return true;
+}
+
 bool ox_file_exists(const char *path)
 {
     struct stat st;

@@ -40,6 +40,18 @@ enum ox_status ox_file_write(const char *path, const void *bytes, size_t len, st
 enum ox_status ox_file_write_parts(const char *path, const struct ox_str *parts, size_t n_parts, struct ox_error *err)
     OX_MUST_USE;
 
+/* What tells one state of a file from another: where it lies, how long it is, when it was last written. */
+struct ox_file_stamp {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t len;
+    int64_t written_s;
+    int64_t written_ns;
+};
+
+/* False if there is no such file, or it is no regular one. */
+bool ox_file_stamp(const char *path, struct ox_file_stamp *out);
+
 bool ox_file_exists(const char *path);
 bool ox_file_is_folder(const char *path);
 

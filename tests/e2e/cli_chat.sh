@@ -68,7 +68,7 @@ is "$(printf '%s' "$out" | grep -c Thinking)" 0 "/nothink"
 has "$err" "expected one of adaptive\|enabled\|disabled, found 'wildly'" "a mode that there is not"
 chat '/system You are a poet.\n/show\n/system\n/show\n' --system=First
 is "$(printf '%s\n' "$err" | grep -c '^system prompt: You are a poet.$')" 1 "/system"
-has "$err" '^model demo: 8\.1 million parameters, mxfp8' "/show"
+has "$err" '^model demo: 9\.6 million parameters, mxfp8' "/show"
 chat 'Hello!\n/clear\n/ctx\nHello!\n'
 is "$out" "$hello$hello" "/clear"
 chat 'Hello!\nWhat is the capital of Peru?\n/clear\nHello!\n' -c 200

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The pictures and clips that a session has seen: decoded once, encoded once, as long as there is room. Two that have the
+ * same pixels are one, so that comparing pointers compares contents.
+ */
+#ifndef OX_ENGINE_PICTURES_H
+#define OX_ENGINE_PICTURES_H
+
+#include "engine/engine.h"
+#include "media/media.h"
+
+/* Bytes of pixels and features that a session keeps, unless its options say otherwise. */
+#define OX_PICTURES_BYTES ((uint64_t)1 << 30)
+
+struct ox_picture {
+    struct ox_media media;
+    uint64_t hash;     /* of the pixels */
+    struct ox_buf origin; /* says where it was loaded from; empty if that cannot be told */
+    float *features;   /* [n_features, hidden]; NULL: not encoded, or forgotten */
+    size_t n_features; /* placeholder tokens */
+    uint64_t used;     /* when it was last asked for */
+    bool kept;         /* part of a timeline: ox_pictures_trim may forget its features only */
+};
+
+/* All zero but for options, sizes and log is an empty one. */
+struct ox_pictures {
+    struct ox_media_options options;
+    char *helper; /* owns options.helper_path */
+    uint64_t max_bytes;
+    uint64_t feature_bytes; /* of one row */
+    struct ox_log log; /* hears of clips that were thinned */
+    struct ox_picture **list;
+    size_t n;
+    size_t cap;
+    uint64_t clock;
+};
+
+void ox_pictures_fini(struct ox_pictures *pictures);
+
+/* Can this engine show pictures to its model? OX_E_STATE if it has no vision tower; OX_E_SHAPE if its patches are not
+ * those that media are cut into, or tokenizer and configuration name different placeholders. */
+enum ox_status ox_pictures_check(const struct oxcart_engine *engine, struct ox_error *err) OX_MUST_USE;
+
+/* The picture that the caller describes, or that a part of a conversation names (url: a data: URI, or a file's name, below
+ * folder if that is not NULL). *out belongs to pictures and lives until ox_pictures_trim takes it. OX_E_MEDIA if it cannot
+ * be had; OX_E_ARG for a description that makes no sense or an option out of range; OX_E_NOMEM. */
+enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcart_media *media, struct ox_picture **out,
+                                struct ox_error *err) OX_MUST_USE;
+enum ox_status ox_pictures_load_url(struct ox_pictures *pictures, enum ox_media_kind kind, struct ox_str url,
+                                    const char *folder, struct ox_picture **out, struct ox_error *err) OX_MUST_USE;
+
+/* Append the text that stands for a picture in a prompt (vision.md 4, 5.4). */
+void ox_picture_text(const struct ox_picture *picture, struct ox_buf *out);
+
+/* Fill picture->features, segment by segment, the engine's turn taken for each. stop is asked before each segment:
+ * OX_E_CANCELLED if it returns true. */
+enum ox_status ox_picture_encode(struct oxcart_engine *engine, struct ox_picture *picture, bool (*stop)(void *user),
+                                 void *user, struct ox_error *err) OX_MUST_USE;
+
+/* Forget features, then whole pictures that are not `kept`, the longest unused first, until max_bytes suffice. No
+ * features may be needed at this moment. */
+void ox_pictures_trim(struct ox_pictures *pictures);
+
+#endif
