@@ -360,4 +360,7 @@ void answer_statistics(const struct oxcart_result *result, struct ox_buf *line)
                   result->first_s >= 1.0 ? 1 : 3, result->first_s, (int)result->n_generated,
                   rate((double)result->n_generated, result->generate_s));
     add_memory(line, ox_memory_resident());
+    if (result->n_media > 0) {
+        ox_buf_printf(line, " | pictures %d tok %.3f s", (int)result->n_media, result->media_s);
+    }
 }

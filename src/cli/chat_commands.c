@@ -53,7 +53,7 @@ void chat_free_texts(struct chat *chat)
 static bool is_setting(enum cli_option option)
 {
     const struct cli_option_info *info = cli_option_info(option);
-    return cli_verb_has(VERB_CHAT, option) && info->kind != KIND_LIST &&
+    return cli_verb_has(VERB_CHAT, option) && info->kind != KIND_LIST && info->kind != KIND_FILES &&
            (info->group == GROUP_SAMPLING || option == OPT_THINKING || option == OPT_SHOW_THINKING);
 }
 
@@ -135,6 +135,8 @@ static void do_clear(struct chat *chat, struct ox_str rest)
     while (json_array_size(messages) > (has_system(chat) ? 1U : 0U)) {
         (void)json_array_remove(messages, json_array_size(messages) - 1);
     }
+    json_decref(chat->shown);
+    chat->shown = NULL;
     say(chat, "a new conversation");
 }
 
@@ -182,6 +184,36 @@ static void do_read(struct chat *chat, struct ox_str rest)
     }
     ox_buf_fini(&text);
     ox_free(path);
+}
+
+/* The file goes with the next message; whether it can be decoded shows then. */
+static void show_media(struct chat *chat, struct ox_str rest, bool is_video)
+{
+    char *path = ox_strndup(rest.len > 0 ? rest.ptr : "", rest.len);
+    if (path == NULL || rest.len == 0) {
+        say(chat, is_video ? "expected /video FILE" : "expected /image FILE");
+    } else if (chat->info.has_vision == 0) {
+        say(chat, "this model cannot see");
+    } else if (!ox_file_exists(path) || ox_file_is_folder(path)) {
+        struct ox_buf text = {0};
+        ox_buf_printf(&text, "%s: no such file", path);
+        say(chat, ox_buf_text(&text));
+        ox_buf_fini(&text);
+    } else {
+        chat->shown = chat->shown != NULL ? chat->shown : json_array();
+        say(chat, conversation_add_part(&chat->shown, is_video, rest) ? "it goes with your next message" : "out of memory");
+    }
+    ox_free(path);
+}
+
+static void do_image(struct chat *chat, struct ox_str rest)
+{
+    show_media(chat, rest, false);
+}
+
+static void do_video(struct chat *chat, struct ox_str rest)
+{
+    show_media(chat, rest, true);
 }
 
 /* ---- what there is --------------------------------------------------------------------------------------------- */
@@ -249,6 +281,8 @@ static const struct {
     {"/clear", "", "begin a new conversation, with the same system prompt", do_clear},
     {"/regen", "", "answer the last message again", do_regen},
     {"/read", "FILE", "send a file's text as your message", do_read},
+    {"/image", "FILE", "show a picture with your next message", do_image},
+    {"/video", "FILE", "show a clip with your next message", do_video},
     {"/system", "TEXT", "set the system prompt; without TEXT: none", do_system},
     {"/set", "KEY VALUE", "change a setting; alone: list them", do_set},
     {"/show", "", "the model and the settings", do_show},

@@ -19,6 +19,7 @@ struct chat {
     struct oxcart_engine_info info;
     int32_t n_ctx;
     json_t *conversation;
+    json_t *shown; /* parts of the next message: pictures and clips; NULL: none */
     struct lines *lines;
     struct answer_watch watch;
     struct oxcart_result last;

@@ -41,6 +41,8 @@ int cli_fail_error(const struct cli *cli, const struct ox_error *err, int otherw
         return fail(cli, EXIT_USAGE, err->message);
     case OX_E_CANCELLED:
         return fail(cli, EXIT_FAILED, err->message);
+    case OX_E_MEDIA:
+        return fail(cli, EXIT_MODEL, err->message);
     default:
         return fail(cli, otherwise, err->message);
     }

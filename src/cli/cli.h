@@ -18,7 +18,7 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,  /* at run time */
     EXIT_USAGE = 2,
-    EXIT_MODEL = 3,   /* model files unusable */
+    EXIT_MODEL = 3,   /* model or media files unusable */
     EXIT_MEMORY = 4,  /* not enough */
     EXIT_DEVICE = 5,  /* demanded, not there */
     EXIT_INTERRUPTED = 130,
@@ -66,7 +66,7 @@ struct cli {
 int cli_fail(const struct cli *cli, int exit_code, const char *format, ...) OX_PRINTF(3, 4);
 
 /* The same with a sentence of the library's. The exit code comes from the status: OX_E_NOMEM EXIT_MEMORY, OX_E_DEVICE
- * EXIT_DEVICE, OX_E_ARG EXIT_USAGE, OX_E_CANCELLED EXIT_FAILED, all else `otherwise`. */
+ * EXIT_DEVICE, OX_E_ARG EXIT_USAGE, OX_E_CANCELLED EXIT_FAILED, OX_E_MEDIA EXIT_MODEL, all else `otherwise`. */
 int cli_fail_error(const struct cli *cli, const struct ox_error *err, int otherwise);
 int cli_fail_public(const struct cli *cli, const struct oxcart_error *err, int otherwise);
 
@@ -74,10 +74,13 @@ int cli_fail_public(const struct cli *cli, const struct oxcart_error *err, int o
  * *path (ox_free). Returns EXIT_DONE or, after a message, an exit code. model_path.c */
 int cli_model_path(const struct cli *cli, char **path) OX_MUST_USE;
 
+/* The path of the program oxcart-media, a new string (ox_free); NULL when out of memory. media_helper.c */
+char *cli_media_helper(void) OX_MUST_USE;
+
 /* A log whose lines and progress go to cli's output. */
 struct ox_log cli_log(const struct cli *cli);
 
-/* Open engine and session from the common options -m -t --cpu-level -c --kv; engine options only if session is NULL.
+/* Open engine and session from the common options -m -t --cpu-level -c --kv and those of pictures and clips; engine options only if session is NULL.
  * Returns EXIT_DONE or, after a message, an exit code, and then both are NULL. open_model.c */
 int cli_open(const struct cli *cli, struct oxcart_engine **engine, struct oxcart_session **session) OX_MUST_USE;
 

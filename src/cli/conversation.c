@@ -5,8 +5,10 @@
 #include "cli/conversation.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
 
@@ -26,6 +28,37 @@ static json_t *make_message(const char *role, struct ox_str text)
 bool conversation_add(json_t *conversation, const char *role, struct ox_str text)
 {
     return append(conversation, make_message(role, text));
+}
+
+bool conversation_add_part(json_t **parts, bool is_video, struct ox_str path)
+{
+    struct ox_buf name = {0};
+    if (ox_str_find(path, ox_str_c("/"), 0) == path.len && ox_str_find(path, ox_str_c(":"), 0) < path.len) {
+        ox_buf_add_c(&name, "./"); /* no scheme, but a file's name */
+    }
+    ox_buf_add_str(&name, path);
+    json_t *part = json_object();
+    json_out_set(&part, "type", json_out_text(ox_str_c(is_video ? "video" : "image")));
+    json_out_set(&part, is_video ? "video" : "image", ox_buf_failed(&name) ? NULL : json_out_text(ox_buf_str(&name)));
+    ox_buf_fini(&name);
+    json_out_append(parts, part);
+    return *parts != NULL;
+}
+
+bool conversation_add_shown(json_t *conversation, json_t *parts, struct ox_str text)
+{
+    if (json_array_size(parts) == 0) {
+        json_decref(parts);
+        return conversation_add(conversation, "user", text);
+    }
+    json_t *part = json_object();
+    json_out_set(&part, "type", json_out_text(ox_str_c("text")));
+    json_out_set(&part, "text", json_out_text(text));
+    json_out_append(&parts, part);
+    json_t *message = json_object();
+    json_out_set(&message, "role", json_out_text(ox_str_c("user")));
+    json_out_set(&message, "content", parts);
+    return append(conversation, message);
 }
 
 bool conversation_add_answer(json_t *conversation, const struct answer *answer)
@@ -89,6 +122,15 @@ static enum oxcart_thinking choose_thinking(const struct cli_args *args)
     return text != NULL ? modes[(unsigned char)text[0]] : OXCART_THINKING_UNSET;
 }
 
+/* The folder of the conversation's file; NULL for the current one. False when out of memory. */
+static bool messages_folder(const struct cli_args *args, char **folder)
+{
+    const char *path = cli_text(args, OPT_MESSAGES, "");
+    const char *slash = strrchr(path, '/');
+    *folder = slash != NULL ? ox_strndup(path, (size_t)(slash - path) + 1) : NULL;
+    return slash == NULL || *folder != NULL;
+}
+
 static int add_part(const char *bytes, size_t len, void *user)
 {
     struct ox_buf *buf = user;
@@ -99,19 +141,24 @@ static int add_part(const char *bytes, size_t len, void *user)
 enum oxcart_status conversation_render(const struct cli *cli, const json_t *conversation,
                                        struct oxcart_session *session, struct oxcart_error *err)
 {
+    char *folder = NULL;
+    const bool has_folder = messages_folder(&cli->args, &folder);
     const struct oxcart_messages_options options = {
         .size = sizeof options,
         .thinking = choose_thinking(&cli->args),
         .allow_special = cli_given(&cli->args, OPT_ALLOW_SPECIAL) ? 1 : 0,
+        .media_files = 1,
+        .media_folder = folder,
     };
     struct ox_buf text = {0};
     enum oxcart_status status = OXCART_E_NOMEM;
-    if (json_dump_callback(conversation, add_part, &text, JSON_COMPACT) == 0) {
+    if (has_folder && json_dump_callback(conversation, add_part, &text, JSON_COMPACT) == 0) {
         status = oxcart_session_set_messages(session, text.ptr, text.len, &options, err);
     } else {
         err->code = OXCART_E_NOMEM;
         snprintf(err->message, sizeof err->message, "out of memory");
     }
     ox_buf_fini(&text);
+    ox_free(folder);
     return status;
 }

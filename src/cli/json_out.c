@@ -107,6 +107,10 @@ static json_t *timings(const struct oxcart_result *result)
     json_out_set(&object, "prompt_n", json_integer((json_int_t)result->n_prompt - result->n_cached));
     json_out_set(&object, "prompt_ms", milliseconds(result->prompt_s));
     json_out_set(&object, "cache_n", json_integer(result->n_cached));
+    if (result->n_media > 0) {
+        json_out_set(&object, "media_n", json_integer(result->n_media));
+        json_out_set(&object, "media_ms", milliseconds(result->media_s));
+    }
     json_out_set(&object, "predicted_n", json_integer(result->n_generated));
     json_out_set(&object, "predicted_ms", milliseconds(result->generate_s));
     return object;

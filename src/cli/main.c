@@ -102,7 +102,7 @@ static enum ox_status open_output(const struct cli *cli, struct output *output, 
 /* A command line without a verb, which was read as that of `run`: is it a conversation that is wanted? */
 static enum cli_verb default_verb(const struct cli *cli)
 {
-    static const enum cli_option of_run[] = {OPT_PROMPT, OPT_FILE, OPT_MESSAGES, OPT_JSON};
+    static const enum cli_option of_run[] = {OPT_PROMPT, OPT_FILE, OPT_MESSAGES, OPT_JSON, OPT_IMAGE, OPT_VIDEO};
     for (size_t i = 0; i < sizeof of_run / sizeof of_run[0]; i++) {
         if (cli_given(&cli->args, of_run[i])) {
             return VERB_RUN;

@@ -40,6 +40,32 @@ static int open_engine(const struct cli *cli, struct oxcart_engine **engine)
     return code;
 }
 
+/* Closes the engine if that fails. */
+static int open_session(const struct cli *cli, struct oxcart_engine **engine, struct oxcart_session **session)
+{
+    char *helper = cli_media_helper();
+    const struct oxcart_session_options options = {
+        .size = sizeof options,
+        .n_ctx = (int32_t)cli_natural(&cli->args, OPT_CTX_SIZE, 0),
+        .kv = cli_text(&cli->args, OPT_KV, NULL),
+        .media_helper = helper,
+        .max_pixels = (int64_t)cli_natural(&cli->args, OPT_MAX_PIXELS, 0),
+        .fps = cli_real(&cli->args, OPT_FPS, 0.0),
+        .max_frames = (int32_t)cli_natural(&cli->args, OPT_MAX_FRAMES, 0),
+        .message = on_message,
+        .user = cli->output,
+    };
+    struct oxcart_error err = {0};
+    int code = EXIT_DONE;
+    if (oxcart_session_open(*engine, &options, session, &err) != OXCART_OK) {
+        *session = NULL;
+        oxcart_engine_close(engine);
+        code = cli_fail_public(cli, &err, EXIT_FAILED);
+    }
+    ox_free(helper);
+    return code;
+}
+
 int cli_open(const struct cli *cli, struct oxcart_engine **engine, struct oxcart_session **session)
 {
     *engine = NULL;
@@ -54,16 +80,5 @@ int cli_open(const struct cli *cli, struct oxcart_engine **engine, struct oxcart
         oxcart_engine_close(engine);
         return missing;
     }
-    const struct oxcart_session_options options = {
-        .size = sizeof options,
-        .n_ctx = (int32_t)cli_natural(&cli->args, OPT_CTX_SIZE, 0),
-        .kv = cli_text(&cli->args, OPT_KV, NULL),
-    };
-    struct oxcart_error err = {0};
-    if (oxcart_session_open(*engine, &options, session, &err) != OXCART_OK) {
-        *session = NULL;
-        oxcart_engine_close(engine);
-        return cli_fail_public(cli, &err, EXIT_FAILED);
-    }
-    return EXIT_DONE;
+    return open_session(cli, engine, session);
 }

@@ -172,7 +172,7 @@ function print_bash(    v, i, words, files) {
             printf "        %s:--%s%s)\n", verb_name[v], long[i], short[i] == "" ? "" : "|" verb_name[v] ":-" short[i]
             words = argument[i]
             gsub(/\|/, " ", words)
-            if (kind[i] == "FILE") print "            _filedir"
+            if (kind[i] ~ /^FILES?$/) print "            _filedir"
             else if (kind[i] == "CHOICE") print "            COMPREPLY=($(compgen -W '" words "' -- \"$cur\"))"
             else print "            COMPREPLY=() # " argument[i]
             print "            return\n            ;;"
@@ -225,10 +225,10 @@ function print_zsh(    v, i, action, words, head) {
             words = argument[i]
             gsub(/\|/, " ", words)
             action = ""
-            if (kind[i] == "FILE") action = ":" argument[i] ":_files"
+            if (kind[i] ~ /^FILES?$/) action = ":" argument[i] ":_files"
             else if (kind[i] == "CHOICE") action = ":" zsh_text(argument[i]) ":(" words ")"
             else if (kind[i] != "FLAG") action = ":" zsh_text(argument[i]) ":"
-            head = (kind[i] == "LIST" || id[i] == "VERBOSE") ? "*" : ""
+            head = (kind[i] == "LIST" || kind[i] == "FILES" || id[i] == "VERBOSE") ? "*" : ""
             if (short[i] != "")
                 printf "                '%s-%s%s[%s]%s' \\\n", head, short[i], kind[i] == "FLAG" ? "" : "+", zsh_text(help[i]), action
             printf "                '%s--%s%s[%s]%s' \\\n", head, long[i], kind[i] == "FLAG" ? "" : "=", zsh_text(help[i]), action
@@ -264,7 +264,7 @@ function print_fish(    v, i, words) {
             gsub(/\|/, " ", words)
             printf "complete -c oxcart -n '__fish_seen_subcommand_from %s' -l %s%s%s -d '%s'\n", verb_name[v], long[i],
                 short[i] == "" ? "" : " -s " short[i],
-                kind[i] == "FLAG" ? "" : kind[i] == "FILE" ? " -r -F" : kind[i] == "CHOICE" ? " -x -a '" words "'" : " -x",
+                kind[i] == "FLAG" ? "" : kind[i] ~ /^FILES?$/ ? " -r -F" : kind[i] == "CHOICE" ? " -x -a '" words "'" : " -x",
                 fish_text(help[i])
         }
 }

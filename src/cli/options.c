@@ -171,7 +171,7 @@ enum ox_status cli_args_set(struct cli_args *args, enum cli_option option, const
             return status;
         }
     }
-    if (info->kind == KIND_LIST) {
+    if (info->kind == KIND_LIST || info->kind == KIND_FILES) {
         void *list = args->repeats;
         if (ox_grow(&list, &args->repeats_cap, args->n_repeats + 1, sizeof *args->repeats) != 0) {
             return ox_error_nomem(err, (args->n_repeats + 1) * sizeof *args->repeats);

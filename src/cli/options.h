@@ -44,7 +44,7 @@ enum cli_group {
     N_GROUPS,
 };
 
-enum cli_kind { KIND_FLAG, KIND_TEXT, KIND_LIST, KIND_FILE, KIND_CHOICE, KIND_NATURAL, KIND_REAL };
+enum cli_kind { KIND_FLAG, KIND_TEXT, KIND_LIST, KIND_FILE, KIND_FILES, KIND_CHOICE, KIND_NATURAL, KIND_REAL };
 
 /* A row of the table. */
 struct cli_option_info {
@@ -94,7 +94,7 @@ struct cli_args {
     struct cli_value values[N_OPTIONS];
     char *const *operands;
     size_t n_operands;
-    struct cli_repeat *repeats; /* arguments of KIND_LIST options in their order */
+    struct cli_repeat *repeats; /* arguments of KIND_LIST and KIND_FILES options in their order */
     size_t n_repeats;
     size_t repeats_cap;
 };

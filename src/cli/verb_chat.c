@@ -126,7 +126,9 @@ void chat_say(struct chat *chat, struct ox_str text)
     if (text.len == 0) {
         return;
     }
-    if (!conversation_add(chat->conversation, "user", text)) {
+    json_t *shown = chat->shown;
+    chat->shown = NULL;
+    if (!conversation_add_shown(chat->conversation, shown, text)) {
         chat->code = cli_fail(&chat->cli, EXIT_MEMORY, "out of memory");
         chat->leave = true;
         return;
@@ -264,6 +266,7 @@ int verb_chat(const struct cli *cli)
     oxcart_session_close(&chat.session);
     oxcart_engine_close(&chat.engine);
     json_decref(chat.conversation);
+    json_decref(chat.shown);
     chat_free_texts(&chat);
     return code;
 }

@@ -137,8 +137,10 @@ static void print_config(struct output *output, const struct ox_config *c)
                       c->topk_blocks, c->init_blocks, c->local_blocks, c->index_dim);
     }
     if (c->has_vision) {
-        output_printf(output, "vision tower: %zu layers of %zu, patches of %zu\n", c->vision.n_layers, c->vision.hidden,
-                      c->vision.patch);
+        output_printf(output, "vision tower: %zu layers of %zu, heads %zu, width %zu; patches of %zu x %zu x %zu frames, "
+                      "%zu x %zu merged, segments of %zu; projector %zu\n", c->vision.n_layers, c->vision.hidden,
+                      c->vision.n_heads, c->vision.inter, c->vision.patch, c->vision.patch, c->vision.temporal,
+                      c->vision.merge, c->vision.merge, c->vision.segment_frames, c->vision.projector);
     }
 }
 

@@ -18,6 +18,20 @@ static void cut_line_end(struct ox_buf *text)
     }
 }
 
+/* The user's message: pictures and clips in the order given, then the prompt. */
+static bool add_prompt(const struct cli *cli, json_t *conversation, struct ox_str text)
+{
+    json_t *parts = json_array();
+    bool good = parts != NULL;
+    for (size_t i = 0; good && i < cli->args.n_repeats; i++) {
+        const struct cli_repeat *repeat = &cli->args.repeats[i];
+        if (repeat->option == OPT_IMAGE || repeat->option == OPT_VIDEO) {
+            good = conversation_add_part(&parts, repeat->option == OPT_VIDEO, ox_str_c(repeat->text));
+        }
+    }
+    return good && conversation_add_shown(conversation, parts, text);
+}
+
 static int read_prompt(const struct cli *cli, json_t **conversation)
 {
     struct ox_buf text = {0};
@@ -34,7 +48,7 @@ static int read_prompt(const struct cli *cli, json_t **conversation)
     if (code == EXIT_DONE) {
         code = conversation_new(cli, conversation);
     }
-    if (code == EXIT_DONE && !conversation_add(*conversation, "user", ox_buf_str(&text))) {
+    if (code == EXIT_DONE && !add_prompt(cli, *conversation, ox_buf_str(&text))) {
         json_decref(*conversation);
         *conversation = NULL;
         code = cli_fail(cli, EXIT_MEMORY, "out of memory");
@@ -51,9 +65,10 @@ static int read_conversation(const struct cli *cli, json_t **conversation)
         return read_prompt(cli, conversation);
     }
     if (args->n_operands > 0 || cli_given(args, OPT_PROMPT) || cli_given(args, OPT_FILE) ||
-        cli_given(args, OPT_SYSTEM) || cli_given(args, OPT_TOOLS)) {
+        cli_given(args, OPT_SYSTEM) || cli_given(args, OPT_TOOLS) || cli_given(args, OPT_IMAGE) ||
+        cli_given(args, OPT_VIDEO)) {
         return cli_fail(cli, EXIT_USAGE, "--messages: the conversation's file holds everything, there can be no prompt, "
-                                         "--system or --tools besides");
+                                         "--system, --tools, --image or --video besides");
     }
     return input_json(cli, OPT_MESSAGES, conversation);
 }

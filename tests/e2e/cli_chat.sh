@@ -28,7 +28,7 @@ for leave in /bye /quit; do
 done
 chat '/help\n/?\n'
 is "$out" "" "/help: nothing on stdout"
-for command in /help '/\?' /exit /bye /quit /clear /regen /read /system /set /show /think /nothink /ctx /stats; do
+for command in /help '/\?' /exit /bye /quit /clear /regen /read /image /video /system /set /show /think /nothink /ctx /stats; do
     has "$err" "^  $command( |\$)" "/help lists $command"
 done
 chat '/dance\n'

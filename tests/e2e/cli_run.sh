@@ -118,7 +118,7 @@ ox run -q --greedy --json --messages="$work/call.json"
 [ "$forced" != "$(printf '%s' "$out" | sed 's/.*"prompt_tokens": \([0-9]*\).*/\1/')" ]
 ok $? "--thinking wins over the file's mode"
 for bad in 'no JSON' '{"messages": 5}' '{"messages": [{"role": "elf", "content": "x"}]}' '[]' \
-    '{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x.png"}}]}]}'; do
+    '{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x/y.png"}}]}]}'; do
     printf '%s' "$bad" > "$work/bad.json"
     ox run -q --messages="$work/bad.json"
     is "$status:$out" "1:" "malformed conversation: 1 ($bad)"

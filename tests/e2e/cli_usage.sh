@@ -41,7 +41,7 @@ usage() { # NAME MESSAGE HINT-VERB ARGUMENTS
     is "$out" "" "$name: nothing on stdout"
 }
 usage "unknown verb" "unknown verb 'serve'" "" serve
-usage "unknown option" "unknown option '--image'" "run " run --image=x.png hello
+usage "unknown option" "unknown option '--imagine'" "run " run --imagine=x.png hello
 usage "unknown letter" "unknown option '-x'" "score " score -x
 usage "no argument" "option '--model' needs an argument (PATH)" "run " run hello -m
 usage "argument of a flag" "option '--json' takes no argument" "run " run --json=yes
@@ -53,7 +53,7 @@ usage "operand without verb" "'x' without a verb: name the verb first, as in 'ox
 usage "two texts" "the text is given more than once: expected an operand, --prompt or --file" "run " run -p a b
 usage "empty prompt" "the prompt is empty" "run " run
 usage "conversation and prompt" \
-    "--messages: the conversation's file holds everything, there can be no prompt, --system or --tools besides" "run " \
+    "--messages: the conversation's file holds everything, there can be no prompt, --system, --tools, --image or --video besides" "run " \
     run --messages=x y
 usage "wrong bias" "--logit-bias: expected ID:X, a token's number and what to add, found '5'" "run " run --logit-bias=5 a
 usage "empty stop" "--stop: expected a text, found nothing" "chat " chat --stop=

@@ -110,7 +110,7 @@ static void test_errors(void)
 {
     refused("oxcart serve", "unknown verb 'serve'", VERB_NONE);
     refused("oxcart _", "unknown verb ''", VERB_NONE);
-    refused("oxcart run --image=x", "unknown option '--image'", VERB_RUN);
+    refused("oxcart score --image=x", "unknown option '--image'", VERB_SCORE);
     refused("oxcart run --numa=auto", "unknown option '--numa'", VERB_RUN);
     refused("oxcart run --kv=q8", "--kv: expected one of bf16|f32, found 'q8'", VERB_RUN);
     refused("oxcart run --kv=bf16|f32", "--kv: expected one of bf16|f32, found 'bf16|f32'", VERB_RUN);
