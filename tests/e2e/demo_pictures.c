@@ -11,18 +11,15 @@
  * what there is to be seen.
  */
 #include "base/str.h"
-#include "tests/demo_help.h"
-#include "tests/draw.h"
+#include "tests/demo_look.h"
 
 #define SHORT_CASES 12
 #define ALL_CASES 96
 
-/* One case; is the model's answer right? */
+/* One case, given as pixels; is the model's answer right? */
 static bool play(struct oxcart_session *session, enum draw_kind kind, uint64_t seed, bool show)
 {
     struct drawing drawing;
-    char json[512];
-    struct oxcart_error err = {0};
     draw(kind, seed, &drawing);
     const struct oxcart_media media = {.size = sizeof media,
                                        .kind = kind == DRAW_CLIP ? OXCART_MEDIA_VIDEO : OXCART_MEDIA_IMAGE,
@@ -31,20 +28,7 @@ static bool play(struct oxcart_session *session, enum draw_kind kind, uint64_t s
                                        .height = drawing.height,
                                        .width = drawing.width,
                                        .frames_s = 1.0};
-    const struct oxcart_messages_options options = {.size = sizeof options, .media = &media, .n_media = 1};
-    struct demo_reply reply = {0};
-    struct oxcart_result result = {.size = sizeof result};
-    snprintf(json, sizeof json,
-             "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"%s\"}, {\"type\": \"text\", \"text\": "
-             "\"%s\"}]}], \"thinking_mode\": \"disabled\"}",
-             kind == DRAW_CLIP ? "video" : "image", drawing.question);
-    const enum oxcart_status status = oxcart_session_set_messages(session, json, strlen(json), &options, &err);
-    bool right = status == OXCART_OK && demo_decode(session, NULL, &reply, &result) == OXCART_OK &&
-                 result.finish == OXCART_FINISH_STOP && strcmp(reply.content, drawing.answer) == 0;
-    if (!right || show) {
-        NOTE("%s %llu: \"%s\", expected \"%s\"%s%s", draw_kind_names[kind], (unsigned long long)seed, reply.content,
-             drawing.answer, status != OXCART_OK ? ": " : "", err.message);
-    }
+    const bool right = demo_look(session, &drawing, &media, show);
     draw_free(&drawing);
     return right;
 }
