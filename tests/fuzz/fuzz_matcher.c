@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bytes as a reply for one of some schemas (the first byte says which). Invariants: cut in any way it is accepted as
+ * far as in one piece; a mask has a token just if its bytes are accepted one by one; what is complete is JSON that
+ * validates.
+ */
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "tests/schema_random.h"
+#include "tests/schema_validate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define HOLDS(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+#define MAX_INPUT_BYTES 1024
+#define N_TOKENS 700
+
+static const char *const schemas[] = {
+    "{\"type\": \"object\"}",
+    "{}",
+    ("{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\", \"minimum\": -12, \"maximum\": 345}, "
+     "\"ab\": {\"type\": "
+     "\"string\", \"maxLength\": 3}, \"b\": {\"enum\": [\"x\", \"xy\", 1, 12, null]}}, \"required\": [\"ab\"], "
+     "\"additionalProperties\": "
+     "{\"type\": \"boolean\"}}"),
+    "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"pattern\": \"^[a-c]{2,4}$\"}, \"minItems\": 1, "
+    "\"maxItems\": 3}",
+    ("{\"anyOf\": [{\"type\": \"object\", \"properties\": {\"k\": {\"const\": \"a\"}, \"v\": {\"type\": \"number\", "
+     "\"exclusiveMinimum\": "
+     "0.5, \"maximum\": 2}}, \"required\": [\"k\", \"v\"]}, {\"type\": \"object\", \"properties\": {\"k\": {\"const\": "
+     "\"ab\"}, \"v\": {\"type\": "
+     "\"string\", \"format\": \"date\"}}, \"required\": [\"k\", \"v\"]}]}"),
+    ("{\"$ref\": \"#/$defs/d\", \"$defs\": {\"d\": {\"type\": \"object\", \"properties\": {\"n\": {\"type\": "
+     "[\"number\", \"null\"]}, \"d\": "
+     "{\"$ref\": \"#/$defs/d\"}, \"e\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/d\"}}}, \"required\": "
+     "[\"n\"]}}}"),
+};
+#define N_SCHEMAS (sizeof schemas / sizeof schemas[0])
+
+struct state {
+    struct vocabulary v;
+    struct ox_lexicon *lexicon;
+    json_t *schema[N_SCHEMAS];
+    struct ox_grammar *grammar[N_SCHEMAS];
+    struct ox_matcher *matcher[N_SCHEMAS]; /* with masks kept from earlier inputs */
+};
+
+static void make_state(struct state *s)
+{
+    make_vocabulary(&s->v, N_TOKENS, 3);
+    HOLDS(ox_lexicon_new(s->v.tokens, N_TOKENS, NULL, &s->lexicon, NULL) == OX_OK);
+    for (size_t i = 0; i < N_SCHEMAS; i++) {
+        s->schema[i] = json_loads(schemas[i], 0, NULL);
+        HOLDS(ox_grammar_from_schema(s->schema[i], "schema", true, &s->grammar[i], NULL) == OX_OK);
+        HOLDS(ox_matcher_new(s->grammar[i], s->lexicon, &s->matcher[i], NULL) == OX_OK);
+    }
+}
+
+/* How many bytes are accepted, one by one. */
+static size_t accepted(struct ox_matcher *matcher, struct ox_str text)
+{
+    ox_matcher_reset(matcher);
+    for (size_t i = 0; i < text.len; i++) {
+        if (ox_matcher_bytes(matcher, ox_str_make(text.ptr + i, 1), NULL) != OX_OK) {
+            return i;
+        }
+    }
+    return text.len;
+}
+
+static void check_cuts(struct ox_matcher *matcher, struct ox_str good, uint64_t seed)
+{
+    struct ox_rng rng;
+    ox_rng_init(&rng, seed);
+    ox_matcher_reset(matcher);
+    for (size_t at = 0; at < good.len;) {
+        size_t n = 1 + pick(&rng, 12);
+        n = n > good.len - at ? good.len - at : n;
+        HOLDS(ox_matcher_bytes(matcher, ox_str_make(good.ptr + at, n), NULL) == OX_OK);
+        at += n;
+    }
+}
+
+/* The mask where matcher stands, against a matcher that takes the tokens byte by byte. */
+static void check_mask(const struct state *s, size_t i, struct ox_matcher *matcher, struct ox_str prefix)
+{
+    const uint64_t *mask;
+    struct ox_matcher *slow = NULL;
+    HOLDS(ox_matcher_mask(matcher, &mask, NULL) == OX_OK);
+    HOLDS(ox_matcher_new(s->grammar[i], NULL, &slow, NULL) == OX_OK);
+    for (int32_t id = 0; id < N_TOKENS; id++) {
+        bool taken = accepted(slow, prefix) == prefix.len;
+        for (size_t k = 0; k < s->v.tokens[id].len && taken; k++) {
+            taken = ox_matcher_bytes(slow, ox_str_make(s->v.tokens[id].ptr + k, 1), NULL) == OX_OK;
+        }
+        HOLDS(taken == ox_mask_has(mask, id));
+    }
+    ox_matcher_free(slow);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct state state;
+    if (size < 1 || size > MAX_INPUT_BYTES) {
+        return 0;
+    }
+    if (state.lexicon == NULL) {
+        make_state(&state);
+    }
+    const size_t i = data[0] % N_SCHEMAS;
+    struct ox_matcher *matcher = state.matcher[i];
+    const struct ox_str text = ox_str_make((const char *)data + 1, size - 1);
+    const struct ox_str good = ox_str_make(text.ptr, accepted(matcher, text));
+    const bool complete = ox_matcher_is_complete(matcher);
+    json_t *value = NULL;
+    if (complete) {
+        HOLDS(ox_json_parse(good, "reply", &value, NULL) == OX_OK &&
+              validates(state.schema[i], state.schema[i], value, 0));
+        json_decref(value);
+    }
+    check_cuts(matcher, good, ox_str_hash(text));
+    HOLDS(ox_matcher_is_complete(matcher) == complete);
+    check_mask(&state, i, matcher, good);
+    if (good.len < text.len) {
+        HOLDS(ox_matcher_bytes(matcher, ox_str_make(text.ptr + good.len, 1), NULL) == OX_E_STATE);
+        HOLDS(ox_matcher_bytes(matcher, ox_str_make(text.ptr + good.len, text.len - good.len), NULL) == OX_E_STATE);
+        HOLDS(ox_matcher_is_complete(matcher) == complete);
+    }
+    return 0;
+}
