@@ -254,6 +254,21 @@ struct oxcart_bias {
     float bias; /* added to the logit */
 };
 
+/* What an answer must look like. Thinking is free. A constrained answer that is not cut off (n_predict, a full context,
+ * a stop string) is always valid. */
+enum oxcart_constraint {
+    OXCART_CONSTRAINT_NONE = 0,
+    OXCART_CONSTRAINT_JSON_OBJECT,    /* a JSON object */
+    OXCART_CONSTRAINT_JSON_SCHEMA,    /* a JSON document that validates against json_schema */
+    OXCART_CONSTRAINT_TOOLS,          /* any text; calls of tools validate against the tool's parameters */
+    OXCART_CONSTRAINT_TOOLS_REQUIRED  /* at least one such call, and nothing else */
+};
+
+/* OXCART_E_ARG, OXCART_E_FORMAT or OXCART_E_LIMIT unless json_schema can constrain an answer: the sentence names the
+ * place of what is not supported. The supported keywords stand in oxcart-run(1). Any thread. */
+OXCART_API enum oxcart_status oxcart_schema_check(const char *json_schema, size_t json_schema_bytes,
+                                                  struct oxcart_error *err);
+
 /* How to draw tokens. Negative temperature, top_p, top_k, min_p: the checkpoint's generation_config.json, else
  * 1.0, 0.95, 40, 0. A structure of zeros with size set draws greedily; start from oxcart_sampling_default. */
 struct oxcart_sampling {
@@ -272,6 +287,11 @@ struct oxcart_sampling {
     const char *const *stop;  /* strings that end the answer; they are not part of it */
     size_t n_stop;
     int32_t ignore_end;       /* nonzero: end tokens do not end the answer and are never drawn */
+    enum oxcart_constraint constraint;
+    const char *json_schema;  /* for OXCART_CONSTRAINT_JSON_SCHEMA */
+    size_t json_schema_bytes;
+    const char *tool;         /* for the constraints with tools: the only one that may be called; NULL: any */
+    int32_t single_call;      /* the same: nonzero: at most one call */
 };
 
 /* *sampling with every member at "the model's default". */
@@ -319,7 +339,7 @@ struct oxcart_result {
 /* Draw tokens until the model ends its message, a stop string, n_predict, or a full context. The timeline must not be
  * empty. After set_messages the reply is parsed into reasoning, content and calls; after plain appends everything is
  * content. sampling, handler and result may be NULL (set result->size before). The drawn tokens stay in the timeline,
- * the end token included. */
+ * the end token included. OXCART_E_ARG for options or a schema that make no sense: nothing is drawn then. */
 OXCART_API enum oxcart_status oxcart_session_decode(struct oxcart_session *session,
                                                     const struct oxcart_sampling *sampling,
                                                     oxcart_event_handler handler, void *user,

@@ -366,6 +366,7 @@ void oxcart_engine_close(struct oxcart_engine **engine)
         return;
     }
     ox_model_fini(&e->model);
+    ox_lexicon_free(e->lexicon);
     ox_tokenizer_free(e->tokenizer);
     ox_free(e->banned);
     ox_weights_fini(&e->weights);

@@ -12,6 +12,7 @@
 #include "model/model.h"
 #include "os/topology.h"
 #include "oxcart.h"
+#include "text/lexicon.h"
 #include "text/markers.h"
 #include "weights/checkpoint.h"
 
@@ -33,6 +34,7 @@ struct oxcart_engine {
     struct ox_model model;
     struct ox_tokenizer *tokenizer; /* NULL if the folder has no tokenizer.json */
     struct ox_markers markers;
+    struct ox_lexicon *lexicon; /* NULL until a reply is constrained; made under `turn` */
     uint8_t *banned;       /* [vocab] nonzero: no token has this id, never drawn */
     uint64_t weight_bytes; /* of the tensors bound */
     uint64_t n_parameters;

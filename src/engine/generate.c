@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "engine/session.h"
+#include "engine/constraint.h"
 #include "os/clock.h"
 #include "text/reply.h"
 
@@ -21,6 +21,7 @@ struct generation {
     struct ox_buf bytes;     /* plain text: bytes that may become a character */
     struct ox_buf held;      /* content that may begin a stop string */
     bool stopped;            /* a stop string was found */
+    struct ox_constraint constraint;
     struct ox_rng rng;
     struct oxcart_result result;
 };
@@ -216,7 +217,28 @@ static int32_t draw(struct generation *g)
 {
     struct oxcart_session *session = g->session;
     const struct oxcart_engine *engine = session->engine;
-    return ox_sampler_draw(&session->sampler, &g->options, session->logits, engine->banned, &g->rng);
+    return ox_sampler_draw(&session->sampler, &g->options, session->logits, engine->banned, g->constraint.allowed,
+                           &g->rng);
+}
+
+/* Draw an id within the constraint, and follow it. *id is -1 where a constrained answer is complete and the model has no
+ * token to say so. */
+static enum ox_status draw_next(struct generation *g, bool reasoning, int32_t *id, struct ox_error *err)
+{
+    struct ox_constraint *constraint = &g->constraint;
+    enum ox_status status = OX_OK;
+    if (constraint->matcher != NULL) {
+        status = ox_constraint_mask(constraint, reasoning, err);
+    }
+    if (status != OX_OK) {
+        return status;
+    }
+    *id = draw(g);
+    if (*id < 0 && !ox_constraint_is_complete(constraint)) {
+        return ox_error_set(err, OX_E_FORMAT, "the model's logits hold no number%s at position %zu",
+                            constraint->matcher != NULL ? " for any token that may come" : "", g->session->ids.len);
+    }
+    return *id >= 0 && constraint->matcher != NULL ? ox_constraint_take(constraint, reasoning, *id, err) : OX_OK;
 }
 
 /* The loop; *by_itself: the model ended its message. */
@@ -231,14 +253,15 @@ static enum ox_status generate(struct generation *g, bool *by_itself, struct ox_
             (g->options.n_predict > 0 && g->result.n_generated >= g->options.n_predict)) {
             break;
         }
+        const bool reasoning = g->reply != NULL && ox_reply_in_reasoning(g->reply);
+        int32_t id = -1;
         status = ox_session_compute(session, err);
-        if (status != OX_OK) {
-            break;
+        if (status == OX_OK) {
+            status = draw_next(g, reasoning, &id, err);
         }
-        const int32_t id = draw(g);
-        if (id < 0) {
-            return ox_error_set(err, OX_E_FORMAT, "the model's logits hold no number at position %zu",
-                                session->ids.len);
+        if (status != OX_OK || id < 0) {
+            *by_itself = status == OX_OK;
+            break;
         }
         if (ox_ids_add(&session->ids, id) != 0) {
             return ox_error_nomem(err, session->ids.len * sizeof id);
@@ -249,7 +272,6 @@ static enum ox_status generate(struct generation *g, bool *by_itself, struct ox_
         }
         g->result.n_generated++;
         *by_itself = ox_engine_is_end(session->engine, id) && g->options.ignore_end == 0;
-        const bool reasoning = g->reply != NULL && ox_reply_in_reasoning(g->reply);
         status = deliver(g, id, *by_itself, err);
         g->result.n_reasoning += reasoning && !*by_itself ? 1 : 0;
     }
@@ -305,6 +327,9 @@ static enum ox_status prepare(struct generation *g, const struct oxcart_sampling
         ox_rng_secret(&g->options.seed, sizeof g->options.seed) != 0) {
         status = ox_error_set(err, OX_E_IO, "the system gives no random seed");
     }
+    if (status == OX_OK) {
+        status = ox_constraint_begin(&g->constraint, g->session, &g->options, err);
+    }
     if (status == OX_OK && g->session->chat) {
         status = ox_reply_new(engine->tokenizer, &engine->markers, g->session->tools, g->session->starts_in_reasoning,
                               on_reply, g, &g->reply, err);
@@ -350,9 +375,20 @@ enum oxcart_status oxcart_session_decode(struct oxcart_session *session, const s
         g.result.size = sizeof *result;
         *result = g.result;
     }
+    ox_constraint_fini(&g.constraint);
     ox_reply_free(g.reply);
     ox_buf_fini(&g.held);
     ox_buf_fini(&g.bytes);
     ox_free(list);
+    return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
+}
+
+enum oxcart_status oxcart_schema_check(const char *json_schema, size_t json_schema_bytes, struct oxcart_error *err)
+{
+    struct ox_error inner = {0};
+    struct ox_grammar *grammar = NULL;
+    const struct ox_str text = ox_str_make(json_schema, json_schema_bytes);
+    const enum ox_status status = ox_grammar_from_text(text, "json-schema", true, &grammar, &inner);
+    ox_grammar_free(grammar);
     return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
 }

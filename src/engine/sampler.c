@@ -88,9 +88,10 @@ static int compare(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* The logits after bias and penalties, without the banned and the impossible; returns how many candidates there are. */
+/* The logits after bias and penalties, without the banned, the impossible and what is not allowed; returns how many
+ * candidates there are. */
 static size_t adjust(struct ox_sampler *sampler, const struct oxcart_sampling *options, const float *logits,
-                     const uint8_t *banned)
+                     const uint8_t *banned, const uint64_t *allowed)
 {
     struct ox_candidate *all = sampler->candidates;
     for (size_t i = 0; i < sampler->vocab; i++) {
@@ -106,7 +107,8 @@ static size_t adjust(struct ox_sampler *sampler, const struct oxcart_sampling *o
     }
     size_t n = 0;
     for (size_t i = 0; i < sampler->vocab; i++) {
-        if (all[i].logit > -INFINITY && (banned == NULL || banned[i] == 0)) {
+        if (all[i].logit > -INFINITY && (banned == NULL || banned[i] == 0) &&
+            (allowed == NULL || (allowed[i / 64] >> (i % 64) & 1) != 0)) {
             all[n++] = all[i];
         }
     }
@@ -218,9 +220,9 @@ static size_t draw(struct ox_sampler *sampler, const struct oxcart_sampling *opt
 }
 
 int32_t ox_sampler_draw(struct ox_sampler *sampler, const struct oxcart_sampling *options, const float *logits,
-                        const uint8_t *banned, struct ox_rng *rng)
+                        const uint8_t *banned, const uint64_t *allowed, struct ox_rng *rng)
 {
-    const size_t n = adjust(sampler, options, logits, banned);
+    const size_t n = adjust(sampler, options, logits, banned, allowed);
     if (n == 0) {
         return -1;
     }

@@ -37,8 +37,9 @@ enum ox_status ox_sampling_check(const struct oxcart_sampling *options, size_t v
     OX_MUST_USE;
 
 /* Draw an id. logits: [vocab], untouched; NaN counts as -inf. banned: [vocab] or NULL, nonzero ids are never drawn.
- * Returns -1 if nothing can be drawn. The id is counted for the penalties. */
+ * allowed: NULL, or a bit for each id (id % 64 of word id / 64): others are never drawn. Returns -1 if nothing can be
+ * drawn. The id is counted for the penalties. */
 int32_t ox_sampler_draw(struct ox_sampler *sampler, const struct oxcart_sampling *options, const float *logits,
-                        const uint8_t *banned, struct ox_rng *rng);
+                        const uint8_t *banned, const uint64_t *allowed, struct ox_rng *rng);
 
 #endif

@@ -30,7 +30,7 @@ static void tally(const struct oxcart_sampling *options, const float *logits, co
     }
     for (size_t i = 0; i < n; i++) {
         ox_sampler_begin(&sampler);
-        const int32_t id = ox_sampler_draw(&sampler, options, logits, banned, &rng);
+        const int32_t id = ox_sampler_draw(&sampler, options, logits, banned, NULL, &rng);
         if (id >= 0 && id < VOCAB) {
             counts[id]++;
         }
@@ -312,24 +312,47 @@ static void test_penalties(void)
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         char name[64];
         snprintf(name, sizeof name, "draw %zu with penalties", i);
-        IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, &rng), expected[i], name);
+        IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, NULL, &rng), expected[i], name);
     }
     ox_sampler_begin(&sampler);
-    IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, &rng), 5, "begin forgets what was drawn");
+    IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, NULL, &rng), 5, "begin forgets what was drawn");
     OK(logits[5] == 3.0F, "logits are untouched");
     options.presence_penalty = -10.0F;
     options.frequency_penalty = 0.0F;
     ox_sampler_begin(&sampler);
     logits[7] = 2.5F;
-    const int32_t first = ox_sampler_draw(&sampler, &options, logits, NULL, &rng);
+    const int32_t first = ox_sampler_draw(&sampler, &options, logits, NULL, NULL, &rng);
     logits[7] = 4.0F;
-    IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, &rng), first, "a negative penalty is a reward");
+    IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, NULL, &rng), first, "a negative penalty is a reward");
     const struct oxcart_bias bias[] = {{7, 30.0F}, {7, 30.0F}, {5, -100.0F}};
     options.presence_penalty = 0.0F;
     options.bias = bias;
     options.n_bias = 2;
     logits[7] = -50.0F;
-    IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, &rng), 7, "biases of one id add up");
+    IS_INT(ox_sampler_draw(&sampler, &options, logits, NULL, NULL, &rng), 7, "biases of one id add up");
+    ox_sampler_fini(&sampler);
+}
+
+static void test_allowed(void)
+{
+    struct ox_sampler sampler;
+    struct ox_rng rng;
+    struct oxcart_sampling options = plain();
+    const uint64_t some = (uint64_t)1 << 2 | (uint64_t)1 << 6;
+    const uint64_t none = 0;
+    const uint8_t banned[VOCAB] = {[2] = 1};
+    size_t counts[VOCAB] = {0};
+    ox_rng_init(&rng, 6);
+    if (!OK(ox_sampler_init(VOCAB, &sampler, NULL) == OX_OK, "sampler")) {
+        return;
+    }
+    options.temperature = 5.0F;
+    for (size_t i = 0; i < 200; i++) {
+        counts[ox_sampler_draw(&sampler, &options, LOGITS, NULL, &some, &rng)]++;
+    }
+    OK(counts[2] > 0 && counts[6] > 0 && counts[2] + counts[6] == 200, "only allowed ids are drawn");
+    IS_INT(ox_sampler_draw(&sampler, &options, LOGITS, banned, &some, &rng), 6, "what is banned stays banned");
+    IS_INT(ox_sampler_draw(&sampler, &options, LOGITS, NULL, &none, &rng), -1, "nothing is allowed");
     ox_sampler_fini(&sampler);
 }
 
@@ -349,7 +372,7 @@ static void test_seeds(void)
         ox_rng_init(&rng, run == 2 ? 43 : 42);
         ox_sampler_begin(&sampler);
         for (size_t i = 0; i < 64; i++) {
-            ids[run][i] = ox_sampler_draw(&sampler, &options, LOGITS, NULL, &rng);
+            ids[run][i] = ox_sampler_draw(&sampler, &options, LOGITS, NULL, NULL, &rng);
         }
     }
     OK(memcmp(ids[0], ids[1], sizeof ids[0]) == 0, "one seed gives the same ids again");
@@ -416,6 +439,7 @@ int main(void)
     test_banned();
     test_odd_logits();
     test_penalties();
+    test_allowed();
     test_seeds();
     test_ranges();
     return tap_done();

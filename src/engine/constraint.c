@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Options to grammars, and masks with the tokens that no grammar knows: ends of the message and think tags.
+ */
+#include "engine/constraint.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+/* The engine's vocabulary arranged for masks, made when it is first wanted. */
+static enum ox_status need_lexicon(struct oxcart_engine *engine, struct ox_error *err)
+{
+    enum ox_status status = OX_OK;
+    pthread_mutex_lock(&engine->turn);
+    if (engine->lexicon == NULL) {
+        status = ox_lexicon_from_tokenizer(engine->tokenizer, (int32_t)engine->config.vocab, &engine->markers,
+                                           &engine->lexicon, err);
+    }
+    pthread_mutex_unlock(&engine->turn);
+    return status;
+}
+
+static enum ox_status make_grammar(struct ox_constraint *c, const struct oxcart_session *session,
+                                   const struct oxcart_sampling *options, struct ox_error *err)
+{
+    const char *schema = options->json_schema != NULL ? options->json_schema : "";
+    const struct ox_grammar_calls calls = {
+        .name = options->tool != NULL ? ox_str_c(options->tool) : ox_str_make(NULL, 0),
+        .text_first = options->constraint == OXCART_CONSTRAINT_TOOLS,
+        .parallel = options->single_call == 0,
+    };
+    switch (options->constraint) {
+    case OXCART_CONSTRAINT_JSON_OBJECT:
+        return ox_grammar_any_object(&c->grammar, err);
+    case OXCART_CONSTRAINT_JSON_SCHEMA:
+        return ox_grammar_from_text(ox_str_make(schema, options->json_schema_bytes), "json-schema", true, &c->grammar,
+                                    err);
+    case OXCART_CONSTRAINT_TOOLS:
+    case OXCART_CONSTRAINT_TOOLS_REQUIRED:
+        if (!session->chat || session->tools == NULL) {
+            return ox_error_set(err, OX_E_STATE, "calls are wanted, but the conversation has no tools");
+        }
+        return ox_grammar_from_tools(session->tools, "tools", &calls, true, &c->grammar, err);
+    case OXCART_CONSTRAINT_NONE:
+    default:
+        return ox_error_set(err, OX_E_ARG, "sampling options: constraint is not one that is known");
+    }
+}
+
+enum ox_status ox_constraint_begin(struct ox_constraint *c, const struct oxcart_session *session,
+                                   const struct oxcart_sampling *options, struct ox_error *err)
+{
+    struct oxcart_engine *engine = session->engine;
+    const struct ox_ids *ids = &session->ids;
+    memset(c, 0, sizeof *c);
+    if (options->constraint == OXCART_CONSTRAINT_NONE) {
+        return OX_OK;
+    }
+    if (engine->tokenizer == NULL) {
+        return ox_error_set(err, OX_E_STATE, "%s: the model's folder has no tokenizer.json", engine->name);
+    }
+    if (options->ignore_end != 0) {
+        return ox_error_set(err, OX_E_ARG, "a constrained answer ends: ignore_end makes no sense");
+    }
+    c->engine = engine;
+    c->may_think = session->chat && ids->len > 0 && ids->ptr[ids->len - 1] != engine->markers.think_end;
+    enum ox_status status = make_grammar(c, session, options, err);
+    if (status == OX_OK) {
+        status = need_lexicon(engine, err);
+    }
+    if (status == OX_OK) {
+        c->n_words = engine->lexicon->n_words;
+        c->allowed = ox_calloc(c->n_words, sizeof *c->allowed);
+        status = c->allowed != NULL ? OX_OK : ox_error_nomem(err, c->n_words * sizeof *c->allowed);
+    }
+    for (size_t id = 0; status == OX_OK && id < engine->config.vocab; id++) {
+        if (ox_engine_is_end(engine, (int32_t)id) && ox_ids_add(&c->ends, (int32_t)id) != 0) {
+            status = ox_error_nomem(err, c->ends.len * sizeof *c->ends.ptr);
+        }
+    }
+    return status == OX_OK ? ox_matcher_new(c->grammar, engine->lexicon, &c->matcher, err) : status;
+}
+
+void ox_constraint_fini(struct ox_constraint *c)
+{
+    ox_matcher_free(c->matcher);
+    ox_grammar_free(c->grammar);
+    ox_ids_fini(&c->ends);
+    ox_free(c->allowed);
+    memset(c, 0, sizeof *c);
+}
+
+static void allow(struct ox_constraint *c, int32_t id)
+{
+    if (id >= 0 && (size_t)id < c->engine->config.vocab) {
+        c->allowed[(size_t)id / 64] |= (uint64_t)1 << (id % 64);
+    }
+}
+
+enum ox_status ox_constraint_mask(struct ox_constraint *c, bool reasoning, struct ox_error *err)
+{
+    const uint64_t *mask;
+    if (reasoning) { /* anything but the end: the answer is still to come */
+        memset(c->allowed, 0xFF, c->n_words * sizeof *c->allowed);
+        for (size_t i = 0; i < c->ends.len; i++) {
+            c->allowed[(size_t)c->ends.ptr[i] / 64] &= ~((uint64_t)1 << (c->ends.ptr[i] % 64));
+        }
+        return OX_OK;
+    }
+    const enum ox_status status = ox_matcher_mask(c->matcher, &mask, err);
+    if (status != OX_OK) {
+        return status;
+    }
+    memcpy(c->allowed, mask, c->n_words * sizeof *c->allowed);
+    for (size_t i = 0; i < c->ends.len && ox_matcher_is_complete(c->matcher); i++) {
+        allow(c, c->ends.ptr[i]);
+    }
+    if (c->may_think) {
+        allow(c, c->engine->markers.think_begin);
+        allow(c, c->engine->markers.think_end);
+    }
+    return OX_OK;
+}
+
+enum ox_status ox_constraint_take(struct ox_constraint *c, bool reasoning, int32_t id, struct ox_error *err)
+{
+    const struct ox_markers *markers = &c->engine->markers;
+    if (id == markers->think_end || id == markers->think_begin || reasoning) {
+        c->may_think = c->may_think && id != markers->think_end;
+        return OX_OK;
+    }
+    c->may_think = false;
+    return ox_engine_is_end(c->engine, id) ? OX_OK : ox_matcher_token(c->matcher, id, err);
+}
+
+bool ox_constraint_is_complete(const struct ox_constraint *c)
+{
+    return c->matcher != NULL && ox_matcher_is_complete(c->matcher);
+}
