@@ -105,12 +105,12 @@ while read -r verb; do
 
     sed -n "s/^complete .*__fish_seen_subcommand_from $verb' -l \([^ ]*\) .*/\1/p" "$build/completions/oxcart.fish" |
         sort > "$work/found"
-    cut -d '|' -f 1 "$work/expected" | diff - "$work/found" > "$work/diff"
+    cut -d '|' -f 1 "$work/expected" | sort | diff - "$work/found" > "$work/diff"
     check $? "fish completion of $verb"
     sed 's/^/# /' "$work/diff"
 
     sed -n "/^        $verb)\$/,/;;/s/^ *'\\**--\([a-z-]*\)=*\[.*/\1/p" "$build/completions/_oxcart" | sort > "$work/found"
-    cut -d '|' -f 1 "$work/expected" | diff - "$work/found" > "$work/diff"
+    cut -d '|' -f 1 "$work/expected" | sort | diff - "$work/found" > "$work/diff"
     check $? "zsh completion of $verb"
     sed 's/^/# /' "$work/diff"
 done < "$work/verbs"
