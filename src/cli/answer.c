@@ -289,6 +289,11 @@ int answer_decode(struct answer *answer, struct oxcart_session *session, bool *s
     answer->result.size = sizeof answer->result;
     answer->result.finish = OXCART_FINISH_LENGTH;
     if (make_sampling(&cli->args, &sampling)) {
+        if (answer->schema.ptr != NULL) {
+            sampling.options.constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
+            sampling.options.json_schema = answer->schema.ptr;
+            sampling.options.json_schema_bytes = answer->schema.len;
+        }
         status = oxcart_session_decode(session, &sampling.options, on_event, answer, &answer->result, &err);
     }
     ox_free(sampling.bias);

@@ -24,6 +24,7 @@ struct answer_call {
 struct answer {
     const struct cli *cli;
     enum answer_show show;
+    struct ox_str schema; /* JSON schema of the answer; ptr NULL: none */
     struct ox_buf content;
     struct ox_buf reasoning;
     struct answer_call *calls;
@@ -39,7 +40,7 @@ enum answer_show answer_show_choose(const struct cli *cli);
 
 void answer_fini(struct answer *answer);
 
-/* Decode with the sampling options of cli and gather the answer (which must be zero but for cli and show). Ctrl-C stops
+/* Decode with the sampling options of cli and gather the answer (which must be zero but for cli, show and schema). Ctrl-C stops
  * it: what was drawn is kept, *stopped says so. Returns EXIT_DONE or, after a message, an exit code. */
 int answer_decode(struct answer *answer, struct oxcart_session *session, bool *stopped);
 

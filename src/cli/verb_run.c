@@ -6,6 +6,10 @@
 #include "cli/conversation.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
+#include "os/file.h"
+
+/* Largest schema that is looked at: more than the library takes. */
+#define SCHEMA_MAX_BYTES ((size_t)16 << 20)
 
 /* One final line end belongs to the file, not to the prompt. */
 static void cut_line_end(struct ox_buf *text)
@@ -73,6 +77,25 @@ static int read_conversation(const struct cli *cli, json_t **conversation)
     return input_json(cli, OPT_MESSAGES, conversation);
 }
 
+/* The schema that --json-schema names, checked before a model is opened. */
+static int read_schema(const struct cli *cli, struct ox_buf *schema)
+{
+    struct ox_error err = {0};
+    struct oxcart_error wrong = {0};
+    if (!cli_given(&cli->args, OPT_JSON_SCHEMA)) {
+        return EXIT_DONE;
+    }
+    const char *path = cli->args.values[OPT_JSON_SCHEMA].text;
+    if (ox_file_read(path, SCHEMA_MAX_BYTES, schema, &err) != OX_OK) {
+        return cli_fail_error(cli, &err, EXIT_FAILED);
+    }
+    if (oxcart_schema_check(ox_buf_text(schema), schema->len, &wrong) != OXCART_OK) {
+        return wrong.code == OXCART_E_NOMEM ? cli_fail_public(cli, &wrong, EXIT_FAILED)
+                                            : cli_fail(cli, EXIT_USAGE, "%s: %s", path, wrong.message);
+    }
+    return EXIT_DONE;
+}
+
 static void print_answer(struct answer *answer)
 {
     struct output *output = answer->cli->output;
@@ -92,7 +115,8 @@ static void print_answer(struct answer *answer)
     ox_buf_fini(&line);
 }
 
-static int run(const struct cli *cli, const json_t *conversation, struct oxcart_session *session)
+static int run(const struct cli *cli, const json_t *conversation, const struct ox_buf *schema,
+               struct oxcart_session *session)
 {
     struct oxcart_error err = {0};
     struct answer_watch watch;
@@ -113,6 +137,7 @@ static int run(const struct cli *cli, const json_t *conversation, struct oxcart_
     struct answer answer = {
         .cli = cli,
         .show = cli_given(&cli->args, OPT_JSON) ? ANSWER_SHOW_NOTHING : answer_show_choose(cli),
+        .schema = ox_buf_str(schema),
     };
     int code = answer_decode(&answer, session, &stopped);
     if (code == EXIT_DONE) {
@@ -129,9 +154,13 @@ static int run(const struct cli *cli, const json_t *conversation, struct oxcart_
 int verb_run(const struct cli *cli)
 {
     json_t *conversation = NULL;
+    struct ox_buf schema = {0};
     struct oxcart_engine *engine = NULL;
     struct oxcart_session *session = NULL;
     int code = answer_check_options(cli);
+    if (code == EXIT_DONE) {
+        code = read_schema(cli, &schema);
+    }
     if (code == EXIT_DONE) {
         code = read_conversation(cli, &conversation);
     }
@@ -139,10 +168,11 @@ int verb_run(const struct cli *cli)
         code = cli_open(cli, &engine, &session);
     }
     if (code == EXIT_DONE) {
-        code = run(cli, conversation, session);
+        code = run(cli, conversation, &schema, session);
     }
     oxcart_session_close(&session);
     oxcart_engine_close(&engine);
+    ox_buf_fini(&schema);
     json_decref(conversation);
     return code;
 }
