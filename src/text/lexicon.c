@@ -200,7 +200,7 @@ static enum ox_status copy_tokens(struct ox_lexicon *lexicon, const struct ox_st
 enum ox_status ox_lexicon_new(const struct ox_str *tokens, int32_t n_ids, const struct ox_markers *markers,
                               struct ox_lexicon **out, struct ox_error *err)
 {
-    static const struct ox_markers none = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    static const struct ox_markers none = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     struct ox_lexicon *lexicon = ox_calloc(1, sizeof *lexicon);
     if (lexicon == NULL) {
         return ox_error_nomem(err, sizeof *lexicon);

@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The bytes and some pieces of JSON; the markers are ids behind them. */
 static struct ox_lexicon *make_lexicon(struct vocabulary *v)
 {
-    static const struct ox_markers markers = {-1, -1, -1, N_TOKENS, -1, -1, N_TOKENS + 1, N_TOKENS + 2, -1, -1};
+    static const struct ox_markers markers = {-1, -1, -1, N_TOKENS, -1, -1, N_TOKENS + 1, N_TOKENS + 2, -1, -1,
+                                             -1, -1};
     struct ox_str tokens[N_TOKENS + 3] = {{NULL, 0}};
     struct ox_lexicon *lexicon = NULL;
     make_vocabulary(v, N_TOKENS, 1);
