@@ -10,6 +10,12 @@
 #include "base/mem.h"
 #include "os/clock.h"
 
+/* Rows of a prompt's first pass, the least of a later one, and between which times their number stays. */
+#define FIRST_BATCH_ROWS 512
+#define LEAST_BATCH_ROWS 64
+#define SHORT_PASS_S 1.0
+#define LONG_PASS_S 4.0
+
 static enum ox_status choose_options(const struct oxcart_engine *engine, const struct oxcart_session_options *options,
                                      size_t *n_ctx, enum ox_kv_format *kv, struct ox_error *err)
 {
@@ -79,6 +85,7 @@ static enum ox_status open_memory(struct oxcart_session *session, enum ox_kv_for
     const size_t block = engine->config.block;
     const size_t n_blocks = session->n_ctx / block + 1;
     session->max_rows = session->n_ctx < OX_BATCH_ROWS ? session->n_ctx : OX_BATCH_ROWS;
+    session->batch_rows = session->max_rows < FIRST_BATCH_ROWS ? session->max_rows : FIRST_BATCH_ROWS;
     enum ox_status status = ox_kv_layout_init(&engine->config, format, &session->layout, err);
     if (status == OX_OK) {
         const uint64_t state =
@@ -231,6 +238,17 @@ static void drop_rest(struct oxcart_session *session)
     session->logits = NULL;
 }
 
+/* A pass of n rows took so long: the next ones have as many rows as make them long enough to be efficient, short enough
+ * to be stopped and to show progress. What is computed does not depend on it. */
+static void adapt_batch(struct oxcart_session *session, size_t n, double seconds)
+{
+    if (n == session->batch_rows && seconds < SHORT_PASS_S) {
+        session->batch_rows = n * 2 < session->max_rows ? n * 2 : session->max_rows;
+    } else if (seconds > LONG_PASS_S && session->batch_rows > LEAST_BATCH_ROWS) {
+        session->batch_rows /= 2;
+    }
+}
+
 enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_error *err)
 {
     const size_t total = session->ids.len;
@@ -244,14 +262,16 @@ enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_erro
     enum ox_status status = OX_OK;
     while (status == OX_OK && session->kv.n_tokens < total) {
         const size_t left = total - session->kv.n_tokens;
-        const size_t n = left < session->max_rows ? left : session->max_rows;
+        const size_t n = left < session->batch_rows ? left : session->batch_rows;
         status = prepare_features(session, n, session->kv.n_tokens - begin, total - begin, err);
         if (status != OX_OK) {
             drop_rest(session);
             return status;
         }
         pthread_mutex_lock(&session->engine->turn);
+        const uint64_t pass_begin_ns = ox_clock_ns();
         status = compute_batch(session, n, false, err);
+        adapt_batch(session, n, ox_clock_seconds(pass_begin_ns, ox_clock_ns()));
         pthread_mutex_unlock(&session->engine->turn);
         const bool prompt = total - begin > 1;
         if (status == OX_OK && prompt && session->on_prompt != NULL &&

@@ -25,6 +25,7 @@ struct oxcart_session {
     struct ox_state *state;
     struct ox_row *rows; /* [max_rows] */
     size_t max_rows;
+    size_t batch_rows; /* of a prompt in one pass, as long as passes take about a second */
     struct ox_ids ids;
     struct ox_spans spans; /* which of them stand for pictures */
     struct ox_pictures pictures;

@@ -336,7 +336,7 @@ static void test_cancel(struct oxcart_session *session)
     seen[2] = 100000;
     oxcart_session_on_prompt(session, stop_prompt, seen);
     OK(oxcart_session_rewind(session, 0, NULL) == OXCART_OK &&
-           oxcart_session_set_tokens(session, ids, 1400, NULL) == OXCART_OK && seen[0] == 4 &&
+           oxcart_session_set_tokens(session, ids, 1400, NULL) == OXCART_OK && seen[0] > 2 &&
            demo_decode(session, &sampling, &whole, &result) == OXCART_OK &&
            memcmp(rest.ids, whole.ids, 4 * sizeof rest.ids[0]) == 0,
        "is as if it had not been stopped");
