@@ -106,9 +106,12 @@ enum lines_result lines_read(struct lines *lines, const char *prompt, struct ox_
     if (lines->editor != NULL) {
         return line_editor_read(lines->editor, prompt, out);
     }
-    if (lines->cli->in_terminal) {
-        fputs(prompt, stderr);
-        fflush(stderr);
+    const bool shown = lines->cli->in_terminal;
+    fputs(shown ? prompt : "", stderr);
+    fflush(stderr);
+    const enum lines_result result = read_plain(out);
+    if (shown && (result == LINES_INTERRUPTED || result == LINES_END)) {
+        fputc('\n', stderr);
     }
-    return read_plain(out);
+    return result;
 }

@@ -137,7 +137,7 @@ END
         skip "Ctrl-G" "no libedit"
     fi
     : > "$work/terminal"
-    (shown 1 '> '; printf 'abc\003'; shown 1 'leaves)'; shown 2 '> '; printf '\003') | chat_on_terminal ''
+    (shown 1 '> '; printf 'abc\003'; shown 1 'leaves)'; shown 2 '> '; printf '\003'; sleep 1) | chat_on_terminal ''
     is "$?" 130 "Ctrl-C twice at the prompt: 130"
     has "$(tr -d '\r' < "$work/terminal")" '^\(Ctrl-C again or Ctrl-D leaves\)$' "after the first it is said how to leave"
     : > "$work/terminal"
