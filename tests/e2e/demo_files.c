@@ -75,7 +75,8 @@ int main(int argc, char **argv)
             for (int i = 0; i < n_cases; i++) {
                 n_right += play(session, f, (enum draw_kind)k, (uint64_t)i) ? 1 : 0;
             }
-            const int most_wrong = all ? n_cases * (k == DRAW_PICTURE ? 4 : 11) / 100 : 1;
+            const int percent = k == DRAW_PICTURE ? 4 : 11;
+            const int most_wrong = all ? n_cases * percent / 100 : 1;
             OK(n_cases - n_right <= most_wrong, "%s as %s: %d of %d right", draw_kind_names[k], formats[f].name, n_right,
                n_cases);
         }
