@@ -505,7 +505,7 @@ enum ox_status ox_net_determine(const struct ox_net *net, struct ox_automaton *o
     for (uint32_t i = 0; status == OX_OK && i < out->n_states; i++) {
         status = expand_set(&s, i, err);
     }
-    out->n_made = out->n_states;
+    out->n_made = out->n_states + s.maker.work / 16;
     if (status == OX_OK) {
         status = trim(out, err);
     }
@@ -585,7 +585,7 @@ static enum ox_status multiply(const struct ox_automaton *a, const struct ox_aut
             status = expand_edge(&p, i, in_b, a->edges[a->states[in_a].first_edge + e], err);
         }
     }
-    out->n_made += out->n_states;
+    out->n_made += out->n_states + out->n_edges / 16;
     if (status == OX_OK) {
         status = trim(out, err);
     }

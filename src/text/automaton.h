@@ -23,7 +23,7 @@
 #define OX_NET_STATES_MAX ((size_t)1 << 18)
 #define OX_AUTOMATON_STATES_MAX ((size_t)1 << 16)
 #define OX_AUTOMATON_EDGES_MAX ((size_t)1 << 20)
-#define OX_AUTOMATON_WORK_MAX ((size_t)1 << 24)
+#define OX_AUTOMATON_WORK_MAX ((size_t)1 << 22)
 
 /* Codes low to high lead to state next. */
 struct ox_edge {
@@ -46,7 +46,8 @@ struct ox_automaton {
     struct ox_edge *edges;
     size_t n_edges;
     size_t edges_cap;
-    size_t n_made; /* states that were made on the way to it, also for what it was made of: a measure of the work */
+    size_t n_made; /* a measure of the work: states made on the way to it, also for what it was made of, and a 16th of
+                      what was looked at */
 };
 
 void ox_automaton_fini(struct ox_automaton *a);

@@ -168,6 +168,9 @@ static enum ox_status list_below(struct ox_grammar *g, struct ox_node *node, con
     void *below = g->below;
     void *list = g->below_members;
     const size_t n = names->n_states;
+    if (n == 0) {
+        return OX_OK;
+    }
     int failed = ox_grow(&below, &g->below_cap, g->n_below + n, sizeof *g->below);
     g->below = below;
     if (failed != 0) {
@@ -177,7 +180,7 @@ static enum ox_status list_below(struct ox_grammar *g, struct ox_node *node, con
     memset(mine, 0, n * sizeof *mine);
     node->below = (uint32_t)g->n_below;
     g->n_below += n;
-    for (uint32_t i = 0; n > 0 && i < node->n_members; i++) {
+    for (uint32_t i = 0; i < node->n_members; i++) {
         pass_name(g, node, names, i, mine, NULL);
     }
     size_t total = g->n_below_members;
@@ -186,8 +189,9 @@ static enum ox_status list_below(struct ox_grammar *g, struct ox_node *node, con
         total += mine[s].n;
         mine[s] = (struct ox_below){(uint32_t)first, 0};
     }
-    if (total > UINT32_MAX) {
-        return ox_error_set(err, OX_E_LIMIT, "the names of the schema's members are too long together");
+    if (total > OX_GRAMMAR_NAMES_MAX) {
+        return ox_error_set(err, OX_E_LIMIT, "the names of the schema's members are longer than %zu together",
+                            OX_GRAMMAR_NAMES_MAX);
     }
     failed = ox_grow(&list, &g->below_members_cap, total, sizeof *g->below_members);
     g->below_members = list;
@@ -195,7 +199,7 @@ static enum ox_status list_below(struct ox_grammar *g, struct ox_node *node, con
         return ox_error_nomem(err, total * sizeof *g->below_members);
     }
     g->n_below_members = total;
-    for (uint32_t i = 0; n > 0 && i < node->n_members; i++) {
+    for (uint32_t i = 0; i < node->n_members; i++) {
         pass_name(g, node, names, i, mine, g->below_members);
     }
     return OX_OK;

@@ -6,9 +6,9 @@
  *
  * JSON is accepted in every spelling of strings (but \uXXXX for printable ASCII), with the members of objects in the
  * order of `properties` (optional ones may be missing), additional members last, and white space as people write it:
- * after { [ , : and before } ] either one blank, or a line end and up to 64 blanks and tabs. No member has a name
- * twice. Integers have 64 bits; numbers without bounds are those that a double can hold; numbers with bounds have at
- * most 15 digits and no exponent.
+ * after { [ , : and before } ] either one blank, or a line end and up to 64 blanks and tabs. None is before or behind
+ * the document. No member has a name twice. Integers have 64 bits; numbers without bounds are those that a double can
+ * hold; numbers with bounds have at most 15 digits and no exponent.
  *
  * Schemas: type (also a list), nullable, enum, const, anyOf, oneOf (whose alternatives must exclude each other visibly:
  * by type, or by a required property with other constants), allOf, $ref into the same schema (recursion too),
@@ -31,6 +31,7 @@
 #define OX_GRAMMAR_SCHEMA_BYTES ((size_t)1 << 20) /* its text */
 #define OX_GRAMMAR_SCHEMA_DEPTH 128               /* its nesting */
 #define OX_GRAMMAR_PARTS_MAX ((size_t)1 << 16)    /* places, values and members that it describes, each */
+#define OX_GRAMMAR_NAMES_MAX ((size_t)1 << 22)    /* characters of all members' names together */
 #define OX_GRAMMAR_STATES_MAX ((size_t)1 << 18)   /* states made for all its automata together */
 #define OX_GRAMMAR_WORK_MAX ((size_t)1 << 24)     /* comparisons and look-ups while it is compiled */
 #define OX_GRAMMAR_TOGETHER_MAX 64                /* schemas that one value must satisfy at the same time */

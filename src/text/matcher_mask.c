@@ -202,7 +202,8 @@ static size_t row_of(struct rows *rows, uint32_t state)
     return row;
 }
 
-/* Kinds of bytes that all lead from `state` to one state and from there to itself: a token of such bytes alone is taken. */
+/* Kinds of bytes that all lead from `state` to one state and from there to itself: a token of such bytes alone is
+ * taken. */
 static uint8_t easy_kinds(struct rows *rows, uint32_t state)
 {
     static const char first[] = "a A0";

@@ -13,6 +13,8 @@
 #include "text/schema_parts.h"
 
 #define PATH_BYTES 120
+/* Beyond this, places are named by what they are in. */
+#define PATHS_BYTES_MAX ((size_t)16 << 20)
 #define ONE_OF_MAX 256
 
 enum ox_status ox_schema_error(const struct ox_schema_compiler *c, enum ox_status code, size_t path, const char *format,
@@ -44,6 +46,9 @@ size_t ox_schema_path(struct ox_schema_compiler *c, size_t path, const char *key
 {
     char text[PATH_BYTES + 64];
     const size_t at = c->paths.len;
+    if (at > PATHS_BYTES_MAX) {
+        return path;
+    }
     size_t len = strlen(key) < 40 ? strlen(key) : 40;
     len -= ox_utf8_tail(ox_str_make(key, len));
     const int n =
@@ -366,6 +371,9 @@ enum ox_status ox_schema_fini(struct ox_schema_compiler *c, enum ox_status statu
 {
     if (status == OX_OK && ox_buf_failed(&c->paths)) {
         status = ox_error_nomem(c->err, c->paths.len);
+    }
+    if (status == OX_E_LIMIT && c->err != NULL && !ox_str_starts(ox_str_c(c->err->message), ox_str_c(c->what))) {
+        ox_error_prefix(c->err, "%.60s: ", c->what); /* a limit of the whole, which no place has said */
     }
     json_decref(c->known);
     ox_buf_fini(&c->paths);

@@ -5,7 +5,6 @@
  */
 #include "base/json.h"
 #include "base/mem.h"
-#include "text/numerals.h"
 #include "text/pyjson.h"
 #include "text/regex.h"
 #include "text/schema_parts.h"
@@ -45,13 +44,6 @@ static enum ox_status place_error(const struct maker *m, enum ox_status status)
         ox_error_prefix(m->c->err, "%.60s: %s: ", m->c->what, ox_buf_text(&m->c->paths) + m->path);
     }
     return status;
-}
-
-static enum ox_status add_scalar(struct maker *m, struct ox_automaton *taken)
-{
-    struct ox_node node = {.kind = OX_NODE_SCALAR, .other = OX_NONE};
-    const enum ox_status status = ox_grammar_add_automaton(m->c->g, taken, &node.automaton, m->c->err);
-    return status == OX_OK ? add_node(m, node) : place_error(m, status);
 }
 
 /* ---- scalars ---- */
@@ -135,22 +127,43 @@ static enum ox_status read_bounds(const struct maker *m, struct ox_bound *low, s
     return status;
 }
 
+/* The range with these bounds, made if none of the last ones has them. Bounds are bytes without gaps. */
+static enum ox_status find_range(struct maker *m, struct ox_schema_range *range)
+{
+    struct ox_schema_compiler *c = m->c;
+    struct ox_automaton automaton = {0};
+    for (size_t i = 0; i < c->n_ranges && i < OX_SCHEMA_RANGES; i++) {
+        const struct ox_schema_range *known = &c->ranges[i];
+        if (known->real == range->real && memcmp(&known->low, &range->low, sizeof range->low) == 0 &&
+            memcmp(&known->high, &range->high, sizeof range->high) == 0) {
+            *range = *known;
+            return OX_OK;
+        }
+    }
+    enum ox_status status = range->real ? ox_numerals_reals(&range->low, &range->high, &automaton, c->err)
+                                        : ox_numerals_integers(&range->low, &range->high, &automaton, c->err);
+    if (status == OX_OK) {
+        status = ox_grammar_add_automaton(c->g, &automaton, &range->automaton, c->err);
+    }
+    if (status == OX_OK) {
+        c->ranges[c->n_ranges++ % OX_SCHEMA_RANGES] = *range;
+    }
+    return place_error(m, status);
+}
+
 static enum ox_status add_number(struct maker *m)
 {
-    struct ox_bound low;
-    struct ox_bound high;
-    struct ox_automaton automaton = {0};
-    const bool real = (m->facts.types & OX_TYPE_NUMBER) != 0;
-    enum ox_status status = read_bounds(m, &low, &high);
+    struct ox_schema_range range = {.real = (m->facts.types & OX_TYPE_NUMBER) != 0};
+    enum ox_status status = read_bounds(m, &range.low, &range.high);
     if (status != OX_OK) {
         return status;
     }
-    if (!low.set && !high.set) {
-        return add_plain(m, real ? OX_PLAIN_NUMBER : OX_PLAIN_INTEGER);
+    if (!range.low.set && !range.high.set) {
+        return add_plain(m, range.real ? OX_PLAIN_NUMBER : OX_PLAIN_INTEGER);
     }
-    status = real ? ox_numerals_reals(&low, &high, &automaton, m->c->err)
-                  : ox_numerals_integers(&low, &high, &automaton, m->c->err);
-    return status == OX_OK ? add_scalar(m, &automaton) : place_error(m, status);
+    status = find_range(m, &range);
+    const struct ox_node node = {.kind = OX_NODE_SCALAR, .automaton = range.automaton, .other = OX_NONE};
+    return status == OX_OK ? add_node(m, node) : status;
 }
 
 /* ---- strings ---- */

@@ -175,14 +175,12 @@ static enum ox_status place_others(struct maker *m, struct ox_node *node)
         return OX_OK;
     }
     const enum ox_status status = gather_member(m, ox_str_make(NULL, 0), &t);
+    bool never = status != OX_OK;
     for (size_t i = 0; i < t.n; i++) {
-        if (json_is_false(t.items[i].value)) {
-            return status;
-        }
+        never = never || json_is_false(t.items[i].value);
     }
-    return status == OX_OK
-               ? ox_schema_place(m->c, &t, t.n > 0 ? t.items[0].path : m->place->path, false, NULL, &node->other)
-               : status;
+    const size_t path = t.n > 0 ? t.items[0].path : m->place->path;
+    return never ? status : ox_schema_place(m->c, &t, path, false, NULL, &node->other);
 }
 
 static enum ox_status make(struct maker *m)

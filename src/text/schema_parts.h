@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "text/grammar_parts.h"
+#include "text/numerals.h"
 
 /* Longest prefixItems. */
 #define OX_SCHEMA_PREFIX_MAX 256
@@ -44,6 +45,15 @@ struct ox_schema_place {
     const json_t *reader;
 };
 
+/* Numbers between bounds, as some of the last were. */
+#define OX_SCHEMA_RANGES 16
+struct ox_schema_range {
+    struct ox_bound low;
+    struct ox_bound high;
+    bool real;
+    uint32_t automaton;
+};
+
 enum { OX_PLAIN_NULL, OX_PLAIN_BOOLEAN, OX_PLAIN_INTEGER, OX_PLAIN_NUMBER, OX_N_PLAIN };
 
 struct ox_schema_compiler {
@@ -66,6 +76,8 @@ struct ox_schema_compiler {
     size_t found_cap;
     size_t n_alternatives; /* of that place */
     size_t work;
+    struct ox_schema_range ranges[OX_SCHEMA_RANGES];
+    size_t n_ranges;            /* ever made */
     uint32_t plain[OX_N_PLAIN]; /* automata that many places share; OX_NONE: not made yet */
 };
 

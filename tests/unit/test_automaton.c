@@ -200,6 +200,7 @@ static void combined(void)
     ox_automaton_fini(&lengths);
     ox_automaton_fini(&both);
     ox_automaton_fini(&rest);
+    ox_automaton_fini(&none);
     OK(ox_automaton_lengths(0, OX_AUTOMATON_STATES_MAX - 1, &lengths, &error) == OX_OK, "the largest automaton");
     ox_automaton_fini(&lengths);
     OK(ox_automaton_lengths(0, OX_AUTOMATON_STATES_MAX, &lengths, &error) == OX_E_LIMIT, "one state too many: %s",

@@ -366,7 +366,8 @@ static void depth_of_documents(void)
 static void limit_of_schema(struct ox_buf *schema, bool good, const char *name)
 {
     struct ox_grammar *grammar = compile(ox_buf_text(schema), true);
-    OK((grammar != NULL) == good && (good || error.code == OX_E_LIMIT), "%s: %s", name, error.message);
+    OK((grammar != NULL) == good && (good || (error.code == OX_E_LIMIT && strncmp(error.message, "schema: ", 8) == 0)),
+       "%s: %s", name, error.message);
     ox_grammar_free(grammar);
     ox_buf_fini(schema);
 }
@@ -422,6 +423,24 @@ static void limits_of_schemas(void)
     }
     ox_buf_add_c(&all, "]}");
     limit_of_schema(&all, true, "many strings");
+    ox_buf_add_c(&all, "{\"properties\":{\"a\":{}");
+    for (int i = 0; i < 5000; i++) {
+        ox_buf_printf(&all, ",\"%d\":{\"type\":\"integer\",\"minimum\":%d}", i, i % 10);
+    }
+    ox_buf_add_c(&all, "}}");
+    limit_of_schema(&all, true, "many integers of a few ranges");
+    struct ox_buf prefix = nested("x", 900, "", "");
+    ox_buf_add_c(&all, "{\"properties\":{");
+    for (int i = 0; i < 280; i++) {
+        ox_buf_printf(&all, "%s\"%s%d\":{}", i > 0 ? "," : "", ox_buf_text(&prefix), i);
+    }
+    ox_buf_add_c(&all, "},\"anyOf\":[{}");
+    for (int i = 0; i < 18; i++) {
+        ox_buf_printf(&all, ",{\"maxItems\":%d}", i);
+    }
+    ox_buf_add_c(&all, "]}");
+    ox_buf_fini(&prefix);
+    limit_of_schema(&all, false, "names that are long together");
 }
 
 static void memory(void)
