@@ -2,18 +2,27 @@
  *
  * The gated MLPs: dense, routed and shared. Rows of one expert stand together, so that each expert is one product over
  * its rows; every worker has its share of the output rows of every expert, so no popular expert keeps anyone waiting.
- * Results are made in panels, as many matrix rows at a time as keep them in the second cache: gate, up, activation and
- * packing of a panel, or a panel of down and its sum, follow each other without a way through memory.
+ * Results are made in panels of some tokens and as many matrix rows as keep them in the second cache: gate, up,
+ * activation and packing of a panel, or a panel of down and its sum, follow each other without a way through memory.
  * Source: text-model.md 6, 7.
  */
 #include <string.h>
 
 #include "model/step.h"
 
-/* Matrix rows of a panel for n tokens: a multiple of what can be packed. */
-static size_t panel_rows(const struct ox_pass *pass, size_t n)
+/* Tokens of a panel: so many that filling the matrix units' panels of weights pays, so few that hundreds of rows pass by
+ * their operand before it has to be read again. */
+#define PANEL_TOKENS ((size_t)16 * OX_GROUP_TOKENS)
+
+static size_t panel_tokens(size_t left)
 {
-    const size_t rows = pass->state->panel_floats / (n > 0 ? n : 1);
+    return left < PANEL_TOKENS ? left : PANEL_TOKENS;
+}
+
+/* Matrix rows of a panel for n tokens: a multiple of what can be packed. */
+static size_t panel_rows(size_t n)
+{
+    const size_t rows = OX_PANEL_FLOATS / n;
     return rows - rows % OX_PACK_COLS;
 }
 
@@ -33,43 +42,58 @@ static void pack_panel(const struct ox_pass *pass, const float *panel, size_t wi
     }
 }
 
-/* out <- operand of the activations of n tokens: this worker's share of the width. */
-static void gate_up(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_mlp_weights *w,
-                    const uint8_t *operand, size_t n, uint8_t *out)
+/* out <- operand of the activations of n tokens: rows [begin, end) of gate and up. */
+static void gate_up_tokens(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_mlp_weights *w,
+                           size_t begin, size_t end, const uint8_t *operand, size_t n, uint8_t *out)
 {
     const struct ox_config *config = pass->model->config;
     const struct ox_kernels *kernels = pass->model->kernels;
-    const size_t inter = w->gate.rows;
-    const size_t step = panel_rows(pass, n);
+    const size_t step = panel_rows(n);
     float *gate = ox_worker_room(pass, worker);
-    float *up = gate + pass->state->panel_floats;
-    size_t begin;
-    size_t end;
-    ox_share(worker, inter, OX_PACK_COLS, &begin, &end);
+    float *up = gate + OX_PANEL_FLOATS;
     for (size_t row = begin; row < end; row += step) {
         const size_t width = end - row < step ? end - row : step;
         ox_product(kernels, &w->gate, row, row + width, operand, n, gate, width);
         ox_product(kernels, &w->up, row, row + width, operand, n, up, width);
         kernels->swiglu(gate, up, n * width, config->swiglu_alpha, config->swiglu_limit, gate);
-        pack_panel(pass, gate, width, n, row, row + width, inter, out);
+        pack_panel(pass, gate, width, n, row, row + width, w->gate.rows, out);
     }
 }
 
-/* x += down x operand for all rows of the pass: this worker's share of the columns. */
-static void add_down(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_matrix *down,
+/* The same for any number of tokens: this worker's share of the width. */
+static void gate_up(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_mlp_weights *w,
+                    const uint8_t *operand, size_t n, uint8_t *out)
+{
+    const struct ox_kernels *kernels = pass->model->kernels;
+    const size_t in_bytes = kernels->operand_bytes(w->gate.cols);
+    const size_t out_bytes = kernels->operand_bytes(w->gate.rows);
+    size_t begin;
+    size_t end;
+    ox_share(worker, w->gate.rows, OX_PACK_COLS, &begin, &end);
+    for (size_t t = 0; t < n; t += PANEL_TOKENS) {
+        gate_up_tokens(pass, worker, w, begin, end, operand + t * in_bytes, panel_tokens(n - t), out + t * out_bytes);
+    }
+}
+
+/* x += W x operand for all rows of the pass: this worker's share of the columns. */
+static void add_down(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_matrix *w,
                      const uint8_t *operand)
 {
     const struct ox_kernels *kernels = pass->model->kernels;
-    const size_t step = panel_rows(pass, pass->n_rows);
+    const size_t token_bytes = kernels->operand_bytes(w->cols);
     float *panel = ox_worker_room(pass, worker);
     size_t begin;
     size_t end;
-    ox_linear_share(worker, down, &begin, &end);
-    for (size_t row = begin; row < end; row += step) {
-        const size_t width = end - row < step ? end - row : step;
-        ox_product(kernels, down, row, row + width, operand, pass->n_rows, panel, width);
-        for (size_t t = 0; t < pass->n_rows; t++) {
-            kernels->add(pass->state->x + t * down->rows + row, panel + t * width, width);
+    ox_linear_share(worker, w, &begin, &end);
+    for (size_t t = 0; t < pass->n_rows; t += PANEL_TOKENS) {
+        const size_t n = panel_tokens(pass->n_rows - t);
+        const size_t step = panel_rows(n);
+        for (size_t row = begin; row < end; row += step) {
+            const size_t width = end - row < step ? end - row : step;
+            ox_product(kernels, w, row, row + width, operand + t * token_bytes, n, panel, width);
+            for (size_t i = 0; i < n; i++) {
+                kernels->add(pass->state->x + (t + i) * w->rows + row, panel + i * width, width);
+            }
         }
     }
 }
@@ -115,27 +139,37 @@ static void gather(const struct ox_pass *pass, const struct ox_worker *worker)
     }
 }
 
-/* routed += weight * down x activations of one expert: this worker's share of the columns. Experts come in ascending
- * order, and so the terms of each row's sum. */
-static void add_expert(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_matrix *down,
-                       size_t slot, size_t n)
+/* routed += weight * down x activations of n tokens, whose slots begin at `slot`: columns [begin, end). */
+static void add_expert_tokens(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_matrix *down,
+                              size_t begin, size_t end, size_t slot, size_t n)
 {
     const struct ox_kernels *kernels = pass->model->kernels;
     struct ox_state *state = pass->state;
-    const size_t step = panel_rows(pass, n);
+    const uint8_t *operand = state->grouped_gate + slot * state->expert_bytes;
+    const size_t step = panel_rows(n);
     float *panel = ox_worker_room(pass, worker);
-    size_t begin;
-    size_t end;
-    ox_linear_share(worker, down, &begin, &end);
     for (size_t row = begin; row < end; row += step) {
         const size_t width = end - row < step ? end - row : step;
-        ox_product(kernels, down, row, row + width, state->grouped_gate + slot * state->expert_bytes, n, panel, width);
+        ox_product(kernels, down, row, row + width, operand, n, panel, width);
         for (size_t i = 0; i < n; i++) {
             const size_t choice = (size_t)state->slot_choices[slot + i];
             const size_t t = choice / pass->model->config->n_experts_used;
             kernels->add_scaled(state->routed + t * down->rows + row, panel + i * width, state->expert_weights[choice],
                                 width);
         }
+    }
+}
+
+/* The same for all tokens of an expert: this worker's share of the columns. Experts come in ascending order, and so the
+ * terms of each row's sum. */
+static void add_expert(const struct ox_pass *pass, const struct ox_worker *worker, const struct ox_matrix *down,
+                       size_t slot, size_t n)
+{
+    size_t begin;
+    size_t end;
+    ox_linear_share(worker, down, &begin, &end);
+    for (size_t t = 0; t < n; t += PANEL_TOKENS) {
+        add_expert_tokens(pass, worker, down, begin, end, slot + t, panel_tokens(n - t));
     }
 }
 

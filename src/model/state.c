@@ -44,10 +44,6 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Floats of a panel for few tokens, and matrix rows of one for many: see experts.c. */
-#define PANEL_FLOATS ((size_t)64 << 10)
-#define PANEL_ROWS (2 * (size_t)OX_PACK_COLS)
-
 static size_t whole_lines(size_t floats)
 {
     return (floats + 15) / 16 * 16;
@@ -60,10 +56,9 @@ static void size_worker(const struct ox_model *model, struct ox_state *s)
     const size_t heads = config->n_heads / config->n_kv_heads;
     const size_t soft = sizeof(struct ox_softmax) / sizeof(float);
     const size_t room = model->kernels->attend_room(heads, config->block, config->head_dim);
-    s->panel_floats = larger(PANEL_FLOATS, PANEL_ROWS * s->max_rows);
     s->attend_floats = whole_lines((room + sizeof(float) - 1) / sizeof(float));
-    s->worker_floats = whole_lines(larger(2 * s->panel_floats, s->attend_floats + OX_TILE_ROWS_DENSE * heads *
-                                                                                     (config->head_dim + soft)));
+    s->worker_floats = whole_lines(larger(2 * OX_PANEL_FLOATS,
+                                          s->attend_floats + OX_TILE_ROWS_DENSE * heads * (config->head_dim + soft)));
 }
 
 static void size_operands(const struct ox_model *model, struct ox_state *s)

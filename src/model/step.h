@@ -21,6 +21,9 @@ struct ox_run {
 #define OX_SEGMENT_DENSE 8
 #define OX_SEGMENT_SPARSE 1
 
+/* Floats of a panel of results (experts.c): two of them fit into a second cache of 1 MiB. */
+#define OX_PANEL_FLOATS ((size_t)128 << 10)
+
 /* Most rows that attend to a block together: their running sums should stay in the second cache. */
 #define OX_TILE_ROWS_DENSE 16
 #define OX_TILE_ROWS_SPARSE 64
@@ -75,7 +78,6 @@ struct ox_state {
     struct ox_softmax *segment_soft;
     float *segment_sum; /* [head_dim] */
     /* For each worker */
-    size_t panel_floats;  /* of a panel of results, see experts.c */
     size_t attend_floats; /* scratch of the attention kernels */
     size_t worker_floats;
     float *worker_room; /* [n_workers, worker_floats] */
