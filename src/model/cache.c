@@ -151,6 +151,36 @@ static uint8_t *block_at(const struct ox_kv_pool *pool, uint32_t id)
     return pool->region.ptr + (size_t)id * pool->layout.block_bytes;
 }
 
+bool ox_kv_pool_take(struct ox_kv_pool *pool, uint32_t *id)
+{
+    if (pool->n_free == 0) {
+        return false;
+    }
+    *id = take_block(pool);
+    return true;
+}
+
+void ox_kv_pool_hold(struct ox_kv_pool *pool, uint32_t id)
+{
+    OX_CHECK(pool->n_references[id] > 0);
+    pool->n_references[id]++;
+}
+
+void ox_kv_pool_drop(struct ox_kv_pool *pool, uint32_t id)
+{
+    give_block(pool, id);
+}
+
+uint32_t ox_kv_pool_n_references(const struct ox_kv_pool *pool, uint32_t id)
+{
+    return pool->n_references[id];
+}
+
+uint8_t *ox_kv_pool_bytes(const struct ox_kv_pool *pool, uint32_t id)
+{
+    return block_at(pool, id);
+}
+
 enum ox_status ox_kv_init(struct ox_kv_pool *pool, size_t max_tokens, struct ox_kv *out, struct ox_error *err)
 {
     memset(out, 0, sizeof *out);
@@ -202,6 +232,27 @@ void ox_kv_rewind(struct ox_kv *kv, size_t n_tokens)
         give_block(kv->pool, kv->block_ids[--kv->n_blocks]);
     }
     kv->n_tokens = n_tokens;
+}
+
+enum ox_status ox_kv_adopt(struct ox_kv *kv, uint32_t id, struct ox_error *err)
+{
+    const size_t block = kv->pool->layout.block;
+    OX_CHECK(kv->n_tokens == kv->n_blocks * block);
+    if (kv->n_blocks == kv->max_blocks) {
+        return ox_error_set(err, OX_E_STATE, "KV cache: a timeline of %zu blocks is full", kv->max_blocks);
+    }
+    ox_kv_pool_hold(kv->pool, id);
+    kv->block_ids[kv->n_blocks++] = id;
+    kv->n_tokens += block;
+    return OX_OK;
+}
+
+void ox_kv_exchange(struct ox_kv *kv, size_t b, uint32_t id)
+{
+    OX_CHECK(b < kv->n_blocks);
+    ox_kv_pool_hold(kv->pool, id);
+    give_block(kv->pool, kv->block_ids[b]);
+    kv->block_ids[b] = id;
 }
 
 enum ox_status ox_kv_share(const struct ox_kv *from, size_t n_tokens, struct ox_kv *to, struct ox_error *err)

@@ -55,6 +55,15 @@ void ox_kv_pool_close(struct ox_kv_pool **pool);
 size_t ox_kv_pool_n_free(const struct ox_kv_pool *pool);
 const struct ox_kv_layout *ox_kv_pool_layout(const struct ox_kv_pool *pool);
 
+/* Blocks by themselves, for a store that keeps them between timelines. Each reference taken must be dropped once; a
+ * block without any is free. take: false if none is free. */
+bool ox_kv_pool_take(struct ox_kv_pool *pool, uint32_t *id) OX_MUST_USE;
+void ox_kv_pool_hold(struct ox_kv_pool *pool, uint32_t id);
+void ox_kv_pool_drop(struct ox_kv_pool *pool, uint32_t id);
+uint32_t ox_kv_pool_n_references(const struct ox_kv_pool *pool, uint32_t id);
+/* The block's bytes [block_bytes]. */
+uint8_t *ox_kv_pool_bytes(const struct ox_kv_pool *pool, uint32_t id);
+
 /* One timeline: the first n_tokens positions are there. blocks[b] holds positions b * block and on. */
 struct ox_kv {
     struct ox_kv_pool *pool;
@@ -76,6 +85,13 @@ enum ox_status ox_kv_reserve(struct ox_kv *kv, size_t n, struct ox_error *err) O
 
 /* Keep the first n_tokens positions; whole blocks beyond them are given back. */
 void ox_kv_rewind(struct ox_kv *kv, size_t n_tokens);
+
+/* Append the full block `id` of the pool to a timeline of whole blocks, which takes a reference. OX_E_STATE beyond
+ * max_tokens. */
+enum ox_status ox_kv_adopt(struct ox_kv *kv, uint32_t id, struct ox_error *err) OX_MUST_USE;
+
+/* Let block b be block `id` of the pool, which holds the same bytes; its own is given back. */
+void ox_kv_exchange(struct ox_kv *kv, size_t b, uint32_t id);
 
 /* Make `to` (empty) a second timeline over the first n_tokens positions of `from`, sharing its blocks. */
 enum ox_status ox_kv_share(const struct ox_kv *from, size_t n_tokens, struct ox_kv *to, struct ox_error *err)
