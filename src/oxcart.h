@@ -3,7 +3,8 @@
  * liboxcart: MiniMax-M3 on CPUs. The library's whole public interface.
  *
  * An ENGINE is a loaded model: opened once, read-only afterwards, shared by all its sessions. A SESSION is one timeline
- * of tokens with its KV cache: append to it, decode from it, rewind it. Nothing here exits, prints, reads the
+ * of tokens with its KV cache: append to it, decode from it, rewind it. A SCHEDULER answers requests of many clients in
+ * one batch, for servers. Nothing here exits, prints, reads the
  * environment or installs signal handlers; every failure is a status and a sentence. Two engines in one process work.
  *
  * A complete program:
@@ -75,7 +76,8 @@ enum oxcart_status {
     OXCART_E_CANCELLED, /* a handler returned nonzero */
     OXCART_E_STATE,     /* a call that the session cannot serve now: the context is full, there is nothing to decode, or
                          * the model cannot see and is shown a picture */
-    OXCART_E_MEDIA      /* a picture or clip that cannot be opened or decoded, or is beyond a limit */
+    OXCART_E_MEDIA,     /* a picture or clip that cannot be opened or decoded, or is beyond a limit */
+    OXCART_E_BUSY       /* a full queue: try again later */
 };
 
 /* The caller's, plain data. message: one sentence without line end, naming file, tensor or option, expected and found. */
@@ -292,13 +294,15 @@ struct oxcart_sampling {
     size_t json_schema_bytes;
     const char *tool;         /* for the constraints with tools: the only one that may be called; NULL: any */
     int32_t single_call;      /* the same: nonzero: at most one call */
+    int32_t has_logprobs;     /* nonzero: token events carry log-probabilities */
+    int32_t n_logprobs;       /* ... also of so many best tokens, at most 20 */
 };
 
 /* *sampling with every member at "the model's default". */
 OXCART_API void oxcart_sampling_default(struct oxcart_sampling *sampling);
 
 enum oxcart_event_kind {
-    OXCART_EVENT_TOKEN,          /* id: a token was drawn (before the events that its text makes) */
+    OXCART_EVENT_TOKEN,          /* id: a token was drawn (before the events that its text makes); text: its own bytes */
     OXCART_EVENT_REASONING,      /* text */
     OXCART_EVENT_CONTENT,        /* text */
     OXCART_EVENT_CALL_BEGIN,     /* index, text: the tool's name */
@@ -307,13 +311,21 @@ enum oxcart_event_kind {
     OXCART_EVENT_CALL_FAILED     /* index, text: raw text of a call that could not be read */
 };
 
-/* Valid during the handler's call only; text is valid UTF-8, not NUL-terminated. */
+/* The model's own natural-log probability of a token: before penalties, bias and temperature. */
+struct oxcart_logprob {
+    double logprob;
+    int32_t id;
+};
+
+/* Valid during the handler's call only; text is valid UTF-8 (a token's own bytes: perhaps not), not NUL-terminated. */
 struct oxcart_event {
     enum oxcart_event_kind kind;
     int32_t index;
     int32_t id;
     const char *text;
     size_t text_bytes;
+    const struct oxcart_logprob *logprobs; /* tokens, where asked for: the drawn one, then the best in order */
+    size_t n_logprobs;
 };
 
 /* Return nonzero to stop: decoding ends with OXCART_E_CANCELLED, the timeline keeps what was drawn. */
@@ -334,6 +346,7 @@ struct oxcart_result {
     double prompt_s;     /* time the last append or set took */
     double first_s;      /* from the beginning of that to the first drawn token */
     double generate_s;   /* time of decoding */
+    double queue_s;      /* requests: time waited before work on it began; first_s and prompt_s do not hold it */
 };
 
 /* Draw tokens until the model ends its message, a stop string, n_predict, or a full context. The timeline must not be
@@ -349,6 +362,145 @@ OXCART_API enum oxcart_status oxcart_session_decode(struct oxcart_session *sessi
  * first id of an empty timeline has none (NAN). */
 OXCART_API enum oxcart_status oxcart_session_score(struct oxcart_session *session, const int32_t *ids, size_t n,
                                                    double *logprobs, struct oxcart_error *err);
+
+/* ---- prompts --------------------------------------------------------------------------------------------------- */
+
+/* A PROMPT is tokens ready to be computed, with what the parser of the reply must know. Read-only once made: any number
+ * of requests may be made of one, at the same time and from any thread. */
+struct oxcart_prompt;
+
+/* Make a prompt of ids (each 0 <= id < n_vocab; n > 0), whose reply is plain text. OXCART_E_ARG for ids that stand for
+ * pictures or clips, if the model sees. Any thread. */
+OXCART_API enum oxcart_status oxcart_prompt_from_tokens(const struct oxcart_engine *engine, const int32_t *ids, size_t n,
+                                                        struct oxcart_prompt **out, struct oxcart_error *err);
+
+/* Make a prompt of a conversation, as oxcart_session_set_messages reads it; options may be NULL. Pictures and clips are
+ * for sessions only: OXCART_E_ARG if the conversation or options hold any. Any thread. */
+OXCART_API enum oxcart_status oxcart_prompt_from_messages(const struct oxcart_engine *engine, const char *json,
+                                                          size_t json_bytes,
+                                                          const struct oxcart_messages_options *options,
+                                                          struct oxcart_prompt **out, struct oxcart_error *err);
+
+/* Its tokens; *ids (ids may be NULL) lives as long as the prompt. */
+OXCART_API size_t oxcart_prompt_tokens(const struct oxcart_prompt *prompt, const int32_t **ids);
+
+/* Free and set *prompt to NULL; *prompt may be NULL. Requests that were made of it keep what they need. */
+OXCART_API void oxcart_prompt_free(struct oxcart_prompt **prompt);
+
+/* ---- scheduler: many requests in one batch ---------------------------------------------------------------------- */
+
+/* A SCHEDULER answers requests of any number of clients together: all running answers advance by one token a pass of the
+ * model, and prompts are computed in between in pieces small enough that no answer pauses longer than max_stall_ms.
+ * Beginnings that were computed before are not computed again: their KV blocks are shared and kept while there is memory.
+ * An answer's tokens are the same bits alone or in company, with
+ * a cached beginning or without.
+ *
+ * Threads: the library makes none here, the caller lends them. One thread is inside oxcart_scheduler_run until it is
+ * told to stop: handlers are called on it, and must not block. All other functions of a scheduler
+ * may be called from any thread, from handlers too, but for open and close. Sessions of the same engine take turns with
+ * its passes. */
+struct oxcart_scheduler;
+
+struct oxcart_scheduler_options {
+    size_t size;
+    int32_t n_parallel;     /* answers that run together; 0: 8 */
+    int32_t n_queue;        /* requests that may wait; 0: 64; negative: none */
+    int32_t n_ctx;          /* longest prompt and answer of a request; as in sessions */
+    const char *kv;         /* as in sessions */
+    uint64_t kv_bytes;      /* memory for KV blocks of running answers and kept beginnings; 0: a quarter of what is free */
+    int32_t max_stall_ms;   /* longest pause that another prompt may put into a running answer; 0: 500 */
+};
+
+/* Open a scheduler of engine, which must outlive it. options may be NULL. OXCART_E_NOMEM if the memory cannot be had,
+ * OXCART_E_ARG if kv_bytes does not hold one request of n_ctx, */
+OXCART_API enum oxcart_status oxcart_scheduler_open(struct oxcart_engine *engine,
+                                                    const struct oxcart_scheduler_options *options,
+                                                    struct oxcart_scheduler **out, struct oxcart_error *err);
+
+/* Close and set *scheduler to NULL; *scheduler may be NULL. No thread may be inside its functions. Requests that are
+ * still there end with OXCART_E_CANCELLED (their done is called here). */
+OXCART_API void oxcart_scheduler_close(struct oxcart_scheduler **scheduler);
+
+/* Answer requests until oxcart_scheduler_stop. */
+OXCART_API void oxcart_scheduler_run(struct oxcart_scheduler *scheduler);
+
+enum oxcart_stop {
+    OXCART_STOP_FINISH, /* take no new requests, finish those that are there */
+    OXCART_STOP_NOW     /* ... and end those too, with OXCART_E_CANCELLED */
+};
+
+/* Let run return. May be called again with OXCART_STOP_NOW. Not from a signal handler. */
+OXCART_API void oxcart_scheduler_stop(struct oxcart_scheduler *scheduler, enum oxcart_stop how);
+
+/* Called once for each request that was submitted, after its last event, on the thread inside run. result is there if
+ * status is OXCART_OK or OXCART_E_CANCELLED; result->n_cached counts prompt tokens that were not computed for this
+ * request. Both live during the call only. */
+typedef void (*oxcart_done_handler)(void *user, enum oxcart_status status, const struct oxcart_result *result,
+                                    const struct oxcart_error *err);
+
+struct oxcart_request {
+    size_t size;
+    struct oxcart_prompt *prompt;            /* kept as long as it is needed, whatever the caller does */
+    const struct oxcart_sampling *sampling;  /* copied, with what it points to; NULL: the defaults */
+    uint64_t client;                         /* requests of one client wait for each other, those of others do not */
+    oxcart_event_handler handler;            /* as in oxcart_session_decode: nonzero ends the request; may be NULL */
+    oxcart_done_handler done;                /* may be NULL */
+    void *user;
+};
+
+/* Hand in a request; *ticket (may be NULL) names it. OXCART_E_BUSY: the queue is full, OXCART_E_STATE: the prompt does not
+ * fit into n_ctx, OXCART_E_CANCELLED: the scheduler is being stopped, OXCART_E_ARG: sampling makes no sense; done is not
+ * called then. Handlers may be called before this returns. */
+OXCART_API enum oxcart_status oxcart_scheduler_submit(struct oxcart_scheduler *scheduler,
+                                                      const struct oxcart_request *request, uint64_t *ticket,
+                                                      struct oxcart_error *err);
+
+/* End a request early: at most one more of its tokens is drawn, then done is called with OXCART_E_CANCELLED. Does nothing
+ * for a ticket that is done already. */
+OXCART_API void oxcart_scheduler_cancel(struct oxcart_scheduler *scheduler, uint64_t ticket);
+
+enum oxcart_slot_state {
+    OXCART_SLOT_WAITING,  /* for a place among the running ones, or for memory */
+    OXCART_SLOT_PROMPT,   /* its prompt is computed */
+    OXCART_SLOT_ANSWERING
+};
+
+/* A request that is running or waiting. */
+struct oxcart_slot {
+    uint64_t ticket;
+    uint64_t client;
+    enum oxcart_slot_state state;
+    int32_t n_prompt;
+    int32_t n_prompt_done; /* of it, computed or found */
+    int32_t n_generated;
+    double age_s;          /* since it was submitted */
+};
+
+/* Sums since the scheduler was opened, and what is the case now. Set size before the call. */
+struct oxcart_scheduler_stats {
+    size_t size;
+    int32_t n_running;
+    int32_t n_waiting;
+    uint64_t n_requests;         /* submitted */
+    uint64_t n_done;             /* ended, however */
+    uint64_t n_cancelled;        /* of these, cancelled */
+    uint64_t n_refused;          /* for a full queue */
+    uint64_t n_prompt_tokens;    /* computed */
+    uint64_t n_cached_tokens;    /* found */
+    uint64_t n_generated_tokens;
+    uint64_t n_passes;
+    uint64_t n_paused;           /* how often a running request had to give its memory to others */
+    double pass_s;               /* time in passes */
+    double longest_pause_s;      /* between two tokens of an answer while prompts were computed */
+    uint64_t kv_bytes;           /* memory for blocks */
+    uint64_t kv_used_bytes;      /* ... of running requests and kept beginnings */
+    uint64_t kv_shared_bytes;    /* ... of this, kept beginnings that nobody uses now */
+};
+OXCART_API enum oxcart_status oxcart_scheduler_stats(struct oxcart_scheduler *scheduler,
+                                                     struct oxcart_scheduler_stats *stats);
+
+/* Copy up to n of the requests that run or wait to slots (running ones first); returns how many there are. */
+OXCART_API size_t oxcart_scheduler_slots(struct oxcart_scheduler *scheduler, struct oxcart_slot *slots, size_t n);
 
 /* ---- version --------------------------------------------------------------------------------------------------- */
 

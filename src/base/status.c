@@ -82,7 +82,8 @@ enum ox_status ox_error_nomem(struct ox_error *err, size_t bytes)
 const char *ox_status_name(enum ox_status status)
 {
     static const char *const names[] = {"OX_OK",    "OX_E_NOMEM",  "OX_E_IO",        "OX_E_FORMAT", "OX_E_SHAPE",
-                                        "OX_E_LIMIT", "OX_E_ARG", "OX_E_DEVICE", "OX_E_CANCELLED", "OX_E_STATE", "OX_E_MEDIA"};
+                                        "OX_E_LIMIT", "OX_E_ARG", "OX_E_DEVICE", "OX_E_CANCELLED", "OX_E_STATE",
+                                        "OX_E_MEDIA", "OX_E_BUSY"};
     if ((size_t)status >= sizeof names / sizeof names[0]) {
         return "OX_E_UNKNOWN";
     }

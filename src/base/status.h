@@ -27,6 +27,7 @@ enum ox_status {
     OX_E_CANCELLED, /* the caller asked to stop */
     OX_E_STATE,     /* a call that the object cannot serve now (context full, nothing to decode) */
     OX_E_MEDIA,     /* a picture or clip that cannot be used */
+    OX_E_BUSY,      /* somebody else has it, or too many want it: later perhaps */
 };
 
 /* Why a call failed. `code` OX_OK: nothing happened yet. Owned by the caller, plain data, may be copied. */

@@ -21,7 +21,7 @@ static enum ox_status need_lexicon(struct oxcart_engine *engine, struct ox_error
     return status;
 }
 
-static enum ox_status make_grammar(struct ox_constraint *c, const struct oxcart_session *session,
+static enum ox_status make_grammar(struct ox_constraint *c, json_t *tools,
                                    const struct oxcart_sampling *options, struct ox_error *err)
 {
     const char *schema = options->json_schema != NULL ? options->json_schema : "";
@@ -38,21 +38,20 @@ static enum ox_status make_grammar(struct ox_constraint *c, const struct oxcart_
                                     err);
     case OXCART_CONSTRAINT_TOOLS:
     case OXCART_CONSTRAINT_TOOLS_REQUIRED:
-        if (!session->chat || session->tools == NULL) {
+        if (tools == NULL) {
             return ox_error_set(err, OX_E_STATE, "calls are wanted, but the conversation has no tools");
         }
-        return ox_grammar_from_tools(session->tools, "tools", &calls, true, &c->grammar, err);
+        return ox_grammar_from_tools(tools, "tools", &calls, true, &c->grammar, err);
     case OXCART_CONSTRAINT_NONE:
     default:
         return ox_error_set(err, OX_E_ARG, "sampling options: constraint is not one that is known");
     }
 }
 
-enum ox_status ox_constraint_begin(struct ox_constraint *c, const struct oxcart_session *session,
-                                   const struct oxcart_sampling *options, struct ox_error *err)
+enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine *engine, bool chat,
+                                   json_t *tools, int32_t last, const struct oxcart_sampling *options,
+                                   struct ox_error *err)
 {
-    struct oxcart_engine *engine = session->engine;
-    const struct ox_ids *ids = &session->ids;
     memset(c, 0, sizeof *c);
     if (options->constraint == OXCART_CONSTRAINT_NONE) {
         return OX_OK;
@@ -64,8 +63,8 @@ enum ox_status ox_constraint_begin(struct ox_constraint *c, const struct oxcart_
         return ox_error_set(err, OX_E_ARG, "a constrained answer ends: ignore_end makes no sense");
     }
     c->engine = engine;
-    c->may_think = session->chat && ids->len > 0 && ids->ptr[ids->len - 1] != engine->markers.think_end;
-    enum ox_status status = make_grammar(c, session, options, err);
+    c->may_think = chat && last != engine->markers.think_end;
+    enum ox_status status = make_grammar(c, chat ? tools : NULL, options, err);
     if (status == OX_OK) {
         status = need_lexicon(engine, err);
     }

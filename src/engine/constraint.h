@@ -6,7 +6,7 @@
 #ifndef OX_ENGINE_CONSTRAINT_H
 #define OX_ENGINE_CONSTRAINT_H
 
-#include "engine/session.h"
+#include "engine/engine.h"
 #include "text/matcher.h"
 
 /* All zero: no constraint. */
@@ -20,11 +20,12 @@ struct ox_constraint {
     bool may_think; /* nothing of the answer is there, and no thinking has ended */
 };
 
-/* Begin the reply that session is about to decode, as options ask. OX_E_ARG: options or schema make no sense;
- * OX_E_STATE: there is no tokenizer, or tools are wanted where there are none. Release with ox_constraint_fini in any
- * case. */
-enum ox_status ox_constraint_begin(struct ox_constraint *c, const struct oxcart_session *session,
-                                   const struct oxcart_sampling *options, struct ox_error *err) OX_MUST_USE;
+/* Begin a reply as options ask. chat: it is one in a conversation, with these tools (borrowed, may be NULL); last is the
+ * last id before it. OX_E_ARG: options or schema make no sense; OX_E_STATE: there is no tokenizer, or tools are wanted
+ * where there are none. Release with ox_constraint_fini in any case. Takes the engine's turn. */
+enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine *engine, bool chat,
+                                   json_t *tools, int32_t last, const struct oxcart_sampling *options,
+                                   struct ox_error *err) OX_MUST_USE;
 void ox_constraint_fini(struct ox_constraint *c);
 
 /* The ids that may come next, a bit each, in c->allowed. reasoning: the reply is in its thinking. */

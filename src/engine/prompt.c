@@ -107,6 +107,27 @@ enum ox_status ox_encoded_place(const struct ox_config *config, struct ox_pictur
     return OX_OK;
 }
 
+enum ox_status ox_prompt_render(const struct oxcart_engine *engine, struct ox_str json,
+                                const struct oxcart_messages_options *options, struct ox_chat **chat,
+                                struct ox_prompt *prompt, struct ox_error *err)
+{
+    if (engine->tokenizer == NULL) {
+        return ox_error_set(err, OX_E_STATE, "%s: the model's folder has no tokenizer.json", engine->name);
+    }
+    if (options != NULL && (options->size != sizeof *options || options->thinking < OXCART_THINKING_UNSET ||
+                            options->thinking > OXCART_THINKING_DISABLED)) {
+        return ox_error_set(err, OX_E_ARG, "messages options: size or thinking is not set to a known value");
+    }
+    const enum ox_status status = ox_chat_parse(json, "conversation", NULL, NULL, chat, err);
+    if (status != OX_OK) {
+        return status;
+    }
+    if (options != NULL && options->thinking != OXCART_THINKING_UNSET) {
+        ox_chat_set_thinking(*chat, (enum ox_thinking)((int)options->thinking - (int)OXCART_THINKING_ADAPTIVE));
+    }
+    return ox_chat_render(*chat, prompt, err);
+}
+
 /* The picture of a placeholder: what its part names, or the next of the options'. */
 static enum ox_status load_one(struct ox_pictures *pictures, const struct oxcart_messages_options *options,
                                const struct ox_chat_media *media, size_t *n_used, struct ox_picture **out,

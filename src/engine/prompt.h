@@ -54,6 +54,12 @@ void ox_encoded_fini(struct ox_encoded *encoded);
 enum ox_status ox_encoded_place(const struct ox_config *config, struct ox_picture *const *pictures, size_t n,
                                 struct ox_encoded *encoded, struct ox_error *err) OX_MUST_USE;
 
+/* Read a conversation and render it. options may be NULL; *chat and *prompt are the caller's to free in any case, all zero
+ * at first. OX_E_STATE without a tokenizer. */
+enum ox_status ox_prompt_render(const struct oxcart_engine *engine, struct ox_str json,
+                                const struct oxcart_messages_options *options, struct ox_chat **chat,
+                                struct ox_prompt *prompt, struct ox_error *err) OX_MUST_USE;
+
 /* Encode a rendered prompt whose media name their sources, or are taken from options. Pictures are loaded, not encoded.
  * options may be NULL. */
 enum ox_status ox_prompt_encode(const struct oxcart_engine *engine, struct ox_pictures *pictures,

@@ -16,8 +16,8 @@
 #define SHORT_PASS_S 1.0
 #define LONG_PASS_S 4.0
 
-static enum ox_status choose_options(const struct oxcart_engine *engine, const struct oxcart_session_options *options,
-                                     size_t *n_ctx, enum ox_kv_format *kv, struct ox_error *err)
+enum ox_status ox_session_choose(const struct oxcart_engine *engine, const struct oxcart_session_options *options,
+                                 size_t *n_ctx, enum ox_kv_format *kv, struct ox_error *err)
 {
     const size_t most = engine->config.max_positions;
     *n_ctx = most < OX_DEFAULT_CTX ? most : OX_DEFAULT_CTX;
@@ -119,7 +119,7 @@ enum oxcart_status oxcart_session_open(struct oxcart_engine *engine, const struc
     struct ox_error inner = {0};
     enum ox_kv_format format = OX_KV_BF16;
     size_t n_ctx = 0;
-    enum ox_status status = choose_options(engine, options, &n_ctx, &format, &inner);
+    enum ox_status status = ox_session_choose(engine, options, &n_ctx, &format, &inner);
     struct oxcart_session *session = NULL;
     if (status == OX_OK) {
         session = ox_calloc(1, sizeof *session);
@@ -515,13 +515,7 @@ static enum ox_status encode_messages(struct oxcart_session *session, struct ox_
 {
     struct ox_chat *chat = NULL;
     struct ox_prompt prompt = {0};
-    enum ox_status status = ox_chat_parse(json, "conversation", NULL, NULL, &chat, err);
-    if (status == OX_OK && options != NULL && options->thinking != OXCART_THINKING_UNSET) {
-        ox_chat_set_thinking(chat, (enum ox_thinking)((int)options->thinking - (int)OXCART_THINKING_ADAPTIVE));
-    }
-    if (status == OX_OK) {
-        status = ox_chat_render(chat, &prompt, err);
-    }
+    enum ox_status status = ox_prompt_render(session->engine, json, options, &chat, &prompt, err);
     if (status == OX_OK) {
         const uint64_t begin = ox_clock_ns();
         status = ox_prompt_encode(session->engine, &session->pictures, options, &prompt, out, err);
@@ -547,18 +541,8 @@ enum oxcart_status oxcart_session_set_messages(struct oxcart_session *session, c
 {
     struct ox_error inner = {0};
     struct ox_encoded prompt = {0};
-    enum ox_status status = OX_OK;
     begin_prompt(session);
-    if (session->engine->tokenizer == NULL) {
-        status = ox_error_set(&inner, OX_E_STATE, "%s: the model's folder has no tokenizer.json",
-                              session->engine->name);
-    } else if (options != NULL && (options->size != sizeof *options || options->thinking < OXCART_THINKING_UNSET ||
-                                   options->thinking > OXCART_THINKING_DISABLED)) {
-        status = ox_error_set(&inner, OX_E_ARG, "messages options: size or thinking is not set to a known value");
-    }
-    if (status == OX_OK) {
-        status = encode_messages(session, ox_str_make(json, json_bytes), options, &prompt, &inner);
-    }
+    enum ox_status status = encode_messages(session, ox_str_make(json, json_bytes), options, &prompt, &inner);
     if (status == OX_OK) {
         session->chat = true;
         status = set_prompt(session, &prompt, &inner);

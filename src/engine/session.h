@@ -45,6 +45,10 @@ struct oxcart_session {
     double media_s;
 };
 
+/* The context and the KV format that options (NULL: the defaults) ask for; OX_E_ARG if the model has no such. */
+enum ox_status ox_session_choose(const struct oxcart_engine *engine, const struct oxcart_session_options *options,
+                                 size_t *n_ctx, enum ox_kv_format *kv, struct ox_error *err) OX_MUST_USE;
+
 /* Compute what of the timeline is not computed yet, so that session->logits are those of its last token.
  * OX_E_CANCELLED if the prompt handler says so. Takes the engine's turn. */
 enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_error *err) OX_MUST_USE;

@@ -93,6 +93,7 @@ static void test_names(void)
         {OX_E_DEVICE, "OX_E_DEVICE"},
         {OX_E_CANCELLED, "OX_E_CANCELLED"},
         {OX_E_STATE, "OX_E_STATE"},
+        {OX_E_BUSY, "OX_E_BUSY"},
         {(enum ox_status)99, "OX_E_UNKNOWN"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
