@@ -77,7 +77,7 @@ enum oxcart_status {
     OXCART_E_STATE,     /* a call that the session cannot serve now: the context is full, there is nothing to decode, or
                          * the model cannot see and is shown a picture */
     OXCART_E_MEDIA,     /* a picture or clip that cannot be opened or decoded, or is beyond a limit */
-    OXCART_E_BUSY       /* a full queue: try again later */
+    OXCART_E_BUSY       /* a full queue, or a cache folder that another process uses: try again later */
 };
 
 /* The caller's, plain data. message: one sentence without line end, naming file, tensor or option, expected and found. */
@@ -391,12 +391,13 @@ OXCART_API void oxcart_prompt_free(struct oxcart_prompt **prompt);
 
 /* A SCHEDULER answers requests of any number of clients together: all running answers advance by one token a pass of the
  * model, and prompts are computed in between in pieces small enough that no answer pauses longer than max_stall_ms.
- * Beginnings that were computed before are not computed again: their KV blocks are shared and kept while there is memory.
- * An answer's tokens are the same bits alone or in company, with
+ * Beginnings that were computed before are not computed again: their KV blocks are shared, kept while there is memory,
+ * and, with a cache folder, found again after a restart. An answer's tokens are the same bits alone or in company, with
  * a cached beginning or without.
  *
  * Threads: the library makes none here, the caller lends them. One thread is inside oxcart_scheduler_run until it is
- * told to stop: handlers are called on it, and must not block. All other functions of a scheduler
+ * told to stop: handlers are called on it, and must not block. With a cache folder a second one is inside
+ * oxcart_scheduler_run_disk; without it, reading and writing happen between passes. All other functions of a scheduler
  * may be called from any thread, from handlers too, but for open and close. Sessions of the same engine take turns with
  * its passes. */
 struct oxcart_scheduler;
@@ -409,10 +410,15 @@ struct oxcart_scheduler_options {
     const char *kv;         /* as in sessions */
     uint64_t kv_bytes;      /* memory for KV blocks of running answers and kept beginnings; 0: a quarter of what is free */
     int32_t max_stall_ms;   /* longest pause that another prompt may put into a running answer; 0: 500 */
+    const char *cache_dir;  /* folder (made if missing) for KV blocks, used by one process at a time; NULL: none */
+    uint64_t cache_bytes;   /* most that is kept there; 0: a fifth of the space that is free or already ours */
+    /* what goes wrong with the cache folder; called on the threads that open, run and run_disk. Text has no line end. */
+    void (*message)(void *user, enum oxcart_log_level level, const char *text);
+    void *user;
 };
 
 /* Open a scheduler of engine, which must outlive it. options may be NULL. OXCART_E_NOMEM if the memory cannot be had,
- * OXCART_E_ARG if kv_bytes does not hold one request of n_ctx, */
+ * OXCART_E_ARG if kv_bytes does not hold one request of n_ctx, OXCART_E_BUSY if another process uses the cache folder. */
 OXCART_API enum oxcart_status oxcart_scheduler_open(struct oxcart_engine *engine,
                                                     const struct oxcart_scheduler_options *options,
                                                     struct oxcart_scheduler **out, struct oxcart_error *err);
@@ -423,6 +429,10 @@ OXCART_API void oxcart_scheduler_close(struct oxcart_scheduler **scheduler);
 
 /* Answer requests until oxcart_scheduler_stop. */
 OXCART_API void oxcart_scheduler_run(struct oxcart_scheduler *scheduler);
+
+/* Read and write the cache folder until the scheduler has stopped and everything is written. Returns at once without a
+ * cache folder. */
+OXCART_API void oxcart_scheduler_run_disk(struct oxcart_scheduler *scheduler);
 
 enum oxcart_stop {
     OXCART_STOP_FINISH, /* take no new requests, finish those that are there */
@@ -461,6 +471,7 @@ OXCART_API void oxcart_scheduler_cancel(struct oxcart_scheduler *scheduler, uint
 
 enum oxcart_slot_state {
     OXCART_SLOT_WAITING,  /* for a place among the running ones, or for memory */
+    OXCART_SLOT_READING,  /* its beginning is read from the cache folder */
     OXCART_SLOT_PROMPT,   /* its prompt is computed */
     OXCART_SLOT_ANSWERING
 };
@@ -495,6 +506,12 @@ struct oxcart_scheduler_stats {
     uint64_t kv_bytes;           /* memory for blocks */
     uint64_t kv_used_bytes;      /* ... of running requests and kept beginnings */
     uint64_t kv_shared_bytes;    /* ... of this, kept beginnings that nobody uses now */
+    uint64_t cache_bytes;        /* in the cache folder */
+    uint64_t cache_limit_bytes;
+    uint64_t read_blocks;        /* from the cache folder */
+    uint64_t written_blocks;
+    uint64_t bad_blocks;         /* damaged or unreadable ones, removed */
+    uint64_t dropped_blocks;     /* not written: the disk was too slow or full */
 };
 OXCART_API enum oxcart_status oxcart_scheduler_stats(struct oxcart_scheduler *scheduler,
                                                      struct oxcart_scheduler_stats *stats);

@@ -9,10 +9,13 @@
 
 #include "tests/demo_help.h"
 
-/* A scheduler with its thread. */
+/* A scheduler with its threads. */
 struct serving {
     struct oxcart_scheduler *scheduler;
     pthread_t engine_thread;
+    pthread_t disk_thread;
+    bool with_disk; /* there is one */
+    struct oxcart_scheduler_stats last; /* the sums when it was closed */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
 };
@@ -38,12 +41,20 @@ static inline void *serving_engine_main(void *argument)
     return NULL;
 }
 
+static inline void *serving_disk_main(void *argument)
+{
+    oxcart_scheduler_run_disk(argument);
+    return NULL;
+}
+
 static inline void serving_start(struct serving *serving)
 {
     pthread_mutex_init(&serving->mutex, NULL);
     pthread_cond_init(&serving->changed, NULL);
-    if (pthread_create(&serving->engine_thread, NULL, serving_engine_main, serving->scheduler) != 0) {
-        OK(false, "a thread can be made");
+    if (pthread_create(&serving->engine_thread, NULL, serving_engine_main, serving->scheduler) != 0 ||
+        (serving->with_disk &&
+         pthread_create(&serving->disk_thread, NULL, serving_disk_main, serving->scheduler) != 0)) {
+        OK(false, "threads can be made");
         exit(1);
     }
 }
@@ -58,6 +69,7 @@ static inline void serving_open(struct oxcart_engine *engine, const struct oxcar
         OK(false, "%s", err.message);
         exit(1);
     }
+    serving->with_disk = true;
     serving_start(serving);
 }
 
@@ -65,6 +77,11 @@ static inline void serving_close(struct serving *serving, enum oxcart_stop how)
 {
     oxcart_scheduler_stop(serving->scheduler, how);
     pthread_join(serving->engine_thread, NULL);
+    if (serving->with_disk) {
+        pthread_join(serving->disk_thread, NULL);
+    }
+    serving->last = (struct oxcart_scheduler_stats){.size = sizeof serving->last};
+    (void)oxcart_scheduler_stats(serving->scheduler, &serving->last);
     oxcart_scheduler_close(&serving->scheduler);
     pthread_cond_destroy(&serving->changed);
     pthread_mutex_destroy(&serving->mutex);

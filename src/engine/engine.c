@@ -63,6 +63,7 @@ static enum ox_status load_config(struct oxcart_engine *engine, const char *fold
                               "tokenizer.json", path);
     }
     if (status == OX_OK) {
+        engine->config_hash = ox_siphash(engine->config_hash, ox_buf_text(&text), text.len);
         status = ox_config_parse(ox_buf_str(&text), path, &engine->log, &engine->config, err);
     }
     ox_buf_fini(&text);

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "model/model.h"
 #include "os/topology.h"
@@ -28,6 +29,7 @@ struct oxcart_engine {
     struct ox_team *team;
     struct ox_kernels kernels;
     struct ox_config config;
+    struct ox_hash config_hash; /* of config.json's text */
     struct ox_checkpoint *checkpoint;
     struct ox_weights weights;
     struct ox_region synthetic; /* the matrices of a synthetic model; checkpoint is NULL then */
@@ -58,6 +60,10 @@ enum ox_status ox_engine_check_memory(const struct oxcart_engine *engine, uint64
 
 /* The format that most of the weights are in, as the public interface names it ("mxfp8"). */
 const char *ox_engine_format(const struct oxcart_engine *engine);
+
+/* What the bits of a KV block in this layout depend on: equal for equal models, CPU levels and program versions. Any
+ * thread. */
+struct ox_hash ox_engine_identity(const struct oxcart_engine *engine, const struct ox_kv_layout *layout);
 
 /* Copy an error for the public interface; returns err's code. public_err may be NULL. */
 enum oxcart_status ox_export_error(const struct ox_error *err, struct oxcart_error *public_err);

@@ -8,6 +8,9 @@
 #include "engine/scheduler.h"
 #include "os/clock.h"
 
+/* Blocks of a history that are read at a time, so that the next ones come while the first are used. */
+#define READ_AHEAD 64
+
 size_t ox_request_n_tokens(const struct ox_request *request)
 {
     return request->prompt->ids.len + request->drawn.len;
@@ -99,14 +102,40 @@ static bool may_begin(const struct oxcart_scheduler *s, const struct ox_slot *sl
     return slot == s->order[0] || ox_kv_pool_n_free(s->pool) + ox_block_store_n_unused(s->store) >= need;
 }
 
-/* Go as far as known blocks reach, but compute the last token, because its logits are wanted. */
+/* Begin to read b and what follows it in the slot's history, as far as is known and READ_AHEAD allows. True if any of it
+ * is being read. */
+static bool read_ahead(struct oxcart_scheduler *s, const struct ox_slot *slot, struct ox_block *b)
+{
+    const size_t n_whole = (ox_request_n_tokens(slot->request) - 1) / s->layout.block;
+    bool reading = false;
+    size_t at = slot->n_chained + 1;
+    for (size_t i = 0; i < READ_AHEAD && b != NULL; i++) {
+        if (!b->in_memory && b->disk == OX_ON_DISK && !ox_block_store_read(s->store, b)) {
+            break;
+        }
+        reading = reading || b->disk == OX_BEING_READ;
+        b = at < n_whole ? ox_block_store_find(s->store, b, words_of(s, slot, at)) : NULL;
+        at++;
+    }
+    return reading;
+}
+
+/* Go as far as known blocks reach, but compute the last token, because its logits are wanted. Blocks that are on disk
+ * are waited for (slot->reading). */
 static void use_known(struct oxcart_scheduler *s, struct ox_slot *slot)
 {
     const size_t block = s->layout.block;
     struct ox_request *r = slot->request;
     while (slot->kv.n_tokens == slot->n_chained * block && slot->kv.n_tokens + block < ox_request_n_tokens(r)) {
         struct ox_block *known = ox_block_store_find(s->store, slot->last, words_of(s, slot, slot->n_chained));
-        if (known == NULL || !known->in_memory || ox_kv_adopt(&slot->kv, known->memory_id, NULL) != OX_OK) {
+        if (known == NULL) {
+            break;
+        }
+        if (!known->in_memory) {
+            slot->reading = read_ahead(s, slot, known);
+            break;
+        }
+        if (ox_kv_adopt(&slot->kv, known->memory_id, NULL) != OX_OK) {
             break;
         }
         slot->last = known;
@@ -229,6 +258,9 @@ static void add_piece(struct oxcart_scheduler *s, struct ox_slot *slot)
         r->start_ns = ox_clock_ns();
     }
     use_known(s, slot);
+    if (slot->reading) {
+        return;
+    }
     const size_t left = ox_request_n_tokens(r) - slot->kv.n_tokens;
     const size_t most = left < OX_BATCH_ROWS ? left : OX_BATCH_ROWS;
     const double weight = weight_of(s, slot, most);
@@ -256,6 +288,7 @@ static void choose_rows(struct oxcart_scheduler *s)
     add_answers(s);
     for (size_t i = 0; i < s->n_slots; i++) {
         s->slots[i].tried = false;
+        s->slots[i].reading = false;
     }
     for (struct ox_slot *slot = next_prompt(s); slot != NULL && s->n_piece < OX_BATCH_ROWS; slot = next_prompt(s)) {
         add_piece(s, slot);
@@ -328,7 +361,7 @@ static enum ox_status take_token(struct oxcart_scheduler *s, struct ox_slot *slo
 }
 
 /* Let other threads see how far things are. */
-static void publish(struct oxcart_scheduler *s, double seconds)
+static void publish(struct oxcart_scheduler *s)
 {
     pthread_mutex_lock(&s->mutex);
     for (size_t i = 0; i < s->n_slots; i++) {
@@ -341,14 +374,15 @@ static void publish(struct oxcart_scheduler *s, double seconds)
         r->seen.n_prompt_done = (int32_t)(slot->kv.n_tokens < n_prompt ? slot->kv.n_tokens : n_prompt);
         r->seen.n_generated = r->g.result.n_generated;
         r->seen.state = slot->kv.n_tokens == 0 ? OXCART_SLOT_WAITING : OXCART_SLOT_PROMPT;
+        r->seen.state = slot->reading ? OXCART_SLOT_READING : r->seen.state;
         r->seen.state = is_answering(slot) ? OXCART_SLOT_ANSWERING : r->seen.state;
         s->stats.n_cached_tokens += (uint64_t)(r->g.result.n_cached - r->n_cached_seen);
         r->n_cached_seen = r->g.result.n_cached;
         s->stats.n_generated_tokens += slot->logits != NULL ? 1 : 0;
     }
     s->stats.n_prompt_tokens += s->n_piece;
-    s->stats.n_passes++;
-    s->stats.pass_s += seconds;
+    s->stats.n_passes += s->n_rows > 0 ? 1 : 0;
+    s->stats.pass_s += s->pass_s;
     s->stats.n_paused = s->n_paused;
     s->stats.longest_pause_s = s->longest_pause_s;
     pthread_mutex_unlock(&s->mutex);
@@ -358,7 +392,9 @@ bool ox_scheduler_pass(struct oxcart_scheduler *s)
 {
     const uint64_t begin = ox_clock_ns();
     choose_rows(s);
+    s->pass_s = 0.0;
     if (s->n_rows == 0) {
+        publish(s);
         return false;
     }
     compute(s);
@@ -373,8 +409,8 @@ bool ox_scheduler_pass(struct oxcart_scheduler *s)
             r->status = take_token(s, slot, &r->err);
         }
     }
-    const double seconds = ox_clock_seconds(begin, ox_clock_ns());
-    ox_pace_learn(&s->pace, s->n_piece, s->piece_weight, s->n_beside > 0, seconds);
-    publish(s, seconds);
+    s->pass_s = ox_clock_seconds(begin, ox_clock_ns());
+    ox_pace_learn(&s->pace, s->n_piece, s->piece_weight, s->n_beside > 0, s->pass_s);
+    publish(s);
     return true;
 }

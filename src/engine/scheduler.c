@@ -110,6 +110,40 @@ static enum ox_status open_memory(struct oxcart_scheduler *s, enum ox_kv_format 
     return status == OX_OK ? open_slots(s, err) : status;
 }
 
+static void pass_message(void *user, enum ox_log_level level, const char *text)
+{
+    const struct oxcart_scheduler *s = user;
+    if (s->message != NULL) {
+        s->message(s->message_user, (enum oxcart_log_level)level, text);
+    }
+}
+
+/* There is news: run looks again. The mutex is held. */
+static void tell(struct oxcart_scheduler *s)
+{
+    s->n_news++;
+    pthread_cond_broadcast(&s->wake);
+}
+
+/* The disk has done something. */
+static void on_disk(void *user)
+{
+    struct oxcart_scheduler *s = user;
+    pthread_mutex_lock(&s->mutex);
+    tell(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static enum ox_status open_disk(struct oxcart_scheduler *s, const char *folder, uint64_t limit_bytes,
+                                struct ox_error *err)
+{
+    const struct ox_log log = {.message = pass_message, .user = s};
+    struct ox_block_disk *disk = NULL;
+    const enum ox_status status = ox_block_disk_open(folder, ox_engine_identity(s->engine, &s->layout), &s->layout,
+                                                     &log, on_disk, s, &disk, err);
+    return status == OX_OK ? ox_block_store_use_disk(s->store, &disk, limit_bytes, err) : status;
+}
+
 static enum ox_status open_scheduler(struct oxcart_scheduler *s, const struct oxcart_scheduler_options *options,
                                      struct ox_error *err)
 {
@@ -119,9 +153,14 @@ static enum ox_status open_scheduler(struct oxcart_scheduler *s, const struct ox
     s->n_slots = options->n_parallel > 0 ? (size_t)options->n_parallel : USUAL_PARALLEL;
     s->n_queue = options->n_queue > 0 ? (size_t)options->n_queue : USUAL_QUEUE;
     s->n_queue = options->n_queue < 0 ? 0 : s->n_queue;
+    s->message = options->message;
+    s->message_user = options->user;
     enum ox_status status = ox_session_choose(s->engine, &session, &s->n_ctx, &format, err);
     if (status == OX_OK) {
         status = open_memory(s, format, options->kv_bytes, err);
+    }
+    if (status == OX_OK && options->cache_dir != NULL) {
+        status = open_disk(s, options->cache_dir, options->cache_bytes, err);
     }
     if (status == OX_OK) {
         ox_cost_init(&s->engine->config, &s->engine->weights, &s->cost);
@@ -307,7 +346,7 @@ static enum ox_status enqueue(struct oxcart_scheduler *s, struct ox_request *r, 
     *at = r;
     s->n_waiting++;
     s->stats.n_requests++;
-    pthread_cond_broadcast(&s->wake);
+    tell(s);
     return OX_OK;
 }
 
@@ -345,7 +384,7 @@ void oxcart_scheduler_cancel(struct oxcart_scheduler *scheduler, uint64_t ticket
             r->cancelled = true;
         }
     }
-    pthread_cond_broadcast(&scheduler->wake);
+    tell(scheduler);
     pthread_mutex_unlock(&scheduler->mutex);
 }
 
@@ -354,7 +393,7 @@ void oxcart_scheduler_stop(struct oxcart_scheduler *scheduler, enum oxcart_stop 
     pthread_mutex_lock(&scheduler->mutex);
     scheduler->stopping = true;
     scheduler->stop_now = scheduler->stop_now || how == OXCART_STOP_NOW;
-    pthread_cond_broadcast(&scheduler->wake);
+    tell(scheduler);
     pthread_mutex_unlock(&scheduler->mutex);
 }
 
@@ -464,9 +503,6 @@ static struct ox_request *collect_ended(struct oxcart_scheduler *s)
         ended = r;
         ox_scheduler_clear_slot(s, slot);
     }
-    const size_t n_used = s->pool_blocks - ox_kv_pool_n_free(s->pool);
-    s->stats.kv_used_bytes = (uint64_t)n_used * s->layout.block_bytes;
-    s->stats.kv_shared_bytes = (uint64_t)ox_block_store_n_unused(s->store) * s->layout.block_bytes;
     for (const struct ox_request *r = ended; r != NULL; r = r->next) {
         s->stats.n_done++;
         s->stats.n_cancelled += r->status == OX_E_CANCELLED ? 1 : 0;
@@ -487,26 +523,82 @@ static void end_all(struct ox_request *ended)
     }
 }
 
+static void copy_store_stats(struct oxcart_scheduler *s)
+{
+    struct ox_store_stats store;
+    ox_block_store_stats(s->store, &store);
+    const size_t n_used = s->pool_blocks - ox_kv_pool_n_free(s->pool);
+    s->stats.kv_used_bytes = (uint64_t)n_used * s->layout.block_bytes;
+    s->stats.kv_shared_bytes = (uint64_t)ox_block_store_n_unused(s->store) * s->layout.block_bytes;
+    s->stats.cache_bytes = store.disk_bytes;
+    s->stats.cache_limit_bytes = store.disk_limit_bytes;
+    s->stats.read_blocks = store.n_read;
+    s->stats.written_blocks = store.n_written;
+    s->stats.bad_blocks = store.n_bad;
+    s->stats.dropped_blocks = store.n_dropped;
+}
+
+/* Where nobody lends a thread for the disk, do one of its jobs; false if there is none or somebody does. */
+static bool work_for_disk(struct oxcart_scheduler *s)
+{
+    struct ox_block_disk *disk = ox_block_store_disk(s->store);
+    return disk != NULL && !ox_block_disk_is_attended(disk) && ox_block_disk_work(disk, false);
+}
+
+/* One round between two looks at the queue; returns whether anything moved. The mutex is not held. */
+static bool go_on(struct oxcart_scheduler *s, struct ox_request *ended, bool busy)
+{
+    bool moved = ended != NULL;
+    end_all(ended);
+    moved = ox_block_store_collect(s->store, false) || moved;
+    moved = (busy && ox_scheduler_pass(s)) || moved;
+    return work_for_disk(s) || moved;
+}
+
+/* Everything is answered: what is to be written is handed to the disk, which then may end. */
+static void finish_disk(struct oxcart_scheduler *s)
+{
+    struct ox_block_disk *disk = ox_block_store_disk(s->store);
+    if (disk == NULL) {
+        return;
+    }
+    (void)ox_block_store_collect(s->store, true);
+    ox_block_disk_stop(disk);
+    while (work_for_disk(s)) {
+    }
+}
+
 void oxcart_scheduler_run(struct oxcart_scheduler *scheduler)
 {
     pthread_mutex_lock(&scheduler->mutex);
     for (;;) {
+        const uint64_t seen = scheduler->n_news;
         struct ox_request *ended = collect_ended(scheduler);
         admit(scheduler);
+        copy_store_stats(scheduler);
         const bool busy = count_running(scheduler) > 0;
         if (ended == NULL && !busy && scheduler->stopping) {
             break;
         }
-        if (ended == NULL && !busy) {
-            pthread_cond_wait(&scheduler->wake, &scheduler->mutex);
-            continue;
-        }
         pthread_mutex_unlock(&scheduler->mutex);
-        end_all(ended);
-        if (busy) {
-            (void)ox_scheduler_pass(scheduler);
-        }
+        const bool moved = go_on(scheduler, ended, busy);
         pthread_mutex_lock(&scheduler->mutex);
+        while (!moved && scheduler->n_news == seen) {
+            pthread_cond_wait(&scheduler->wake, &scheduler->mutex);
+        }
     }
     pthread_mutex_unlock(&scheduler->mutex);
+    finish_disk(scheduler);
+}
+
+void oxcart_scheduler_run_disk(struct oxcart_scheduler *scheduler)
+{
+    struct ox_block_disk *disk = ox_block_store_disk(scheduler->store);
+    if (disk == NULL) {
+        return;
+    }
+    ox_block_disk_attend(disk, true);
+    while (ox_block_disk_work(disk, true)) {
+    }
+    ox_block_disk_attend(disk, false);
 }

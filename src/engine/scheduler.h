@@ -51,10 +51,13 @@ struct ox_slot {
     int32_t id;              /* drawn from them; -1: the answer is over without one more */
     uint64_t served;         /* when its prompt was worked on last, counted in pieces */
     bool tried;              /* its prompt was looked at for this pass */
+    bool reading;            /* ... and waits for blocks from the disk */
 };
 
 struct oxcart_scheduler {
     struct oxcart_engine *engine;
+    void (*message)(void *user, enum oxcart_log_level level, const char *text);
+    void *message_user;
     size_t n_ctx;
     size_t n_slots;
     size_t n_queue;
@@ -79,6 +82,7 @@ struct oxcart_scheduler {
     size_t n_piece;                /* rows of prompts */
     double piece_weight;           /* of them on average */
     size_t n_beside;               /* answers in it */
+    double pass_s;                 /* how long it took */
 
     pthread_mutex_t mutex;         /* for all that follows */
     pthread_cond_t wake;
@@ -86,6 +90,7 @@ struct oxcart_scheduler {
     size_t n_waiting;
     uint64_t next_ticket;
     uint64_t round;                /* of the request that was admitted last */
+    uint64_t n_news;               /* counts what may let a waiting run go on */
     bool stopping;
     bool stop_now;
     struct oxcart_scheduler_stats stats;

@@ -370,8 +370,49 @@ static void test_fill_random(enum ox_kv_format format)
     OK(hashes[0] != hashes[3], "%s: another seed, other values", ox_kv_format_name(format));
 }
 
+/* Blocks that a store keeps between timelines. */
+static void test_keep(void)
+{
+    struct ox_kv_pool *pool = open_pool(OX_KV_BF16, 4);
+    const size_t block_bytes = ox_kv_pool_layout(pool)->block_bytes;
+    struct ox_kv a;
+    struct ox_kv b;
+    struct ox_error err = {0};
+    uint32_t own = 0;
+    OK(ox_kv_init(pool, 2 * BLOCK, &a, &err) == OX_OK && ox_kv_init(pool, 2 * BLOCK, &b, &err) == OX_OK &&
+           ox_kv_reserve(&a, BLOCK, &err) == OX_OK,
+       "a block in use");
+    a.n_tokens = BLOCK;
+    const uint32_t id = a.block_ids[0];
+    memset(ox_kv_pool_bytes(pool, id), 7, block_bytes);
+    ox_kv_pool_hold(pool, id);
+    IS_INT(ox_kv_pool_n_references(pool, id), 2, "held once more");
+    ox_kv_rewind(&a, 0);
+    OK(ox_kv_pool_n_free(pool) == 3 && ox_kv_pool_n_references(pool, id) == 1, "it outlives its timeline");
+    OK(ox_kv_adopt(&b, id, &err) == OX_OK && b.n_tokens == BLOCK && b.block_ids[0] == id &&
+           ox_kv_pool_n_references(pool, id) == 2 && *(const uint8_t *)ox_kv_keys(&b, 0, 0, 0) == 7,
+       "another one begins with it");
+    OK(ox_kv_pool_take(pool, &own) && ox_kv_pool_n_free(pool) == 2 && own != id, "a block of one's own");
+    ox_kv_exchange(&b, 0, own);
+    OK(b.block_ids[0] == own && ox_kv_pool_n_references(pool, own) == 2 && ox_kv_pool_n_references(pool, id) == 1,
+       "exchanged");
+    OK(ox_kv_adopt(&b, id, &err) == OX_OK && ox_kv_adopt(&b, id, &err) == OX_E_STATE && b.n_tokens == 2 * BLOCK,
+       "a timeline that is full: %s", err.message);
+    ox_kv_fini(&a);
+    ox_kv_fini(&b);
+    ox_kv_pool_drop(pool, id);
+    ox_kv_pool_drop(pool, own);
+    IS_INT(ox_kv_pool_n_free(pool), 4, "all are free again");
+    for (size_t i = 0; i < 4; i++) {
+        OK(ox_kv_pool_take(pool, &own), "block %zu", i);
+    }
+    OK(!ox_kv_pool_take(pool, &own), "and no fifth");
+    ox_kv_pool_close(&pool);
+}
+
 int main(void)
 {
+    test_keep();
     test_copy();
     test_fill_random(OX_KV_BF16);
     test_fill_random(OX_KV_F32);

@@ -4,6 +4,7 @@
  * gives, and what the header says of queue, clients, memory and cancelling holds.
  */
 #include "base/rng.h"
+#include "tests/mkmodel.h"
 #include "tests/scheduler_help.h"
 
 #define N_ASKED 24
@@ -96,11 +97,324 @@ static void test_together(struct oxcart_engine *engine)
     serving_close(&serving, OXCART_STOP_FINISH);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+static const int32_t few_ids[] = {11, 12, 13, 14, 15};
+
+static struct oxcart_sampling many_tokens(int32_t n)
+{
+    struct oxcart_sampling sampling;
+    oxcart_sampling_default(&sampling);
+    sampling.n_predict = n;
+    sampling.temperature = 0.0F;
+    sampling.ignore_end = 1;
+    return sampling;
+}
+
+/* Memory for one request of six: the others give theirs up and compute it again. */
+static void test_little_memory(struct oxcart_engine *engine)
+{
+    static struct asked asked[6];
+    static struct demo_reply alone[6];
+    struct oxcart_engine_info info = {.size = sizeof info};
+    OK(oxcart_engine_info(engine, &info) == OXCART_OK, "what a token takes");
+    struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 512, .n_parallel = 6};
+    options.kv_bytes = info.kv_token_bytes * (512 + 32);
+    const struct oxcart_sampling sampling = many_tokens(300);
+    struct oxcart_session *session = demo_session(engine, 512);
+    bool same = true;
+    for (size_t i = 0; i < 6; i++) {
+        struct oxcart_result result;
+        same = same && oxcart_session_set_tokens(session, questions[i].ids, 20 + i, NULL) == OXCART_OK &&
+               demo_decode(session, &sampling, &alone[i], &result) == OXCART_OK;
+    }
+    oxcart_session_close(&session);
+    struct serving serving;
+    serving_open(engine, &options, &serving);
+    for (size_t i = 0; i < 6; i++) {
+        (void)ask_ids(engine, &serving, questions[i].ids, 20 + i, i, &sampling, &asked[i]);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        await(&asked[i]);
+        same = same && asked[i].status == OXCART_OK && alone[i].n_ids == 300 && asked[i].reply.n_ids == 300 &&
+               memcmp(asked[i].reply.ids, alone[i].ids, sizeof alone[i].ids[0] * 300) == 0 &&
+               asked[i].result.n_cached <= 32;
+    }
+    OK(same, "where memory is short answers are the same");
+    const struct oxcart_scheduler_stats stats = serving_stats(&serving);
+    OK(stats.n_paused > 0 && stats.kv_used_bytes <= options.kv_bytes, "%" PRIu64 " times memory was given up",
+       stats.n_paused);
+    serving_close(&serving, OXCART_STOP_FINISH);
+    struct oxcart_error err = {0};
+    options.kv_bytes -= info.kv_token_bytes * 64;
+    OK(oxcart_scheduler_open(engine, &options, &serving.scheduler, &err) == OXCART_E_ARG, "too little: %s", err.message);
+}
+
+/* ---- the queue ------------------------------------------------------------------------------------------------- */
+
+static void test_queue(struct oxcart_engine *engine)
+{
+    static struct asked asked[8];
+    const struct oxcart_scheduler_options options = {
+        .size = sizeof options, .n_ctx = 2048, .n_parallel = 1, .n_queue = 2};
+    const struct oxcart_sampling sampling = many_tokens(400);
+    struct serving serving;
+    serving_open(engine, &options, &serving);
+    OK(ask_ids(engine, &serving, few_ids, 5, 1, &sampling, &asked[0]), "one runs");
+    await_tokens(&asked[0], 2); /* then the pass of the first can be seen */
+    OK(ask_ids(engine, &serving, few_ids, 4, 1, &sampling, &asked[1]) &&
+           ask_ids(engine, &serving, few_ids, 3, 1, &sampling, &asked[2]),
+       "two wait");
+    OK(!ask_ids(engine, &serving, few_ids, 2, 2, &sampling, &asked[3]) && asked[3].status == OXCART_E_BUSY,
+       "the fourth is refused: %s", asked[3].err.message);
+    struct oxcart_slot slots[8];
+    OK(oxcart_scheduler_slots(serving.scheduler, slots, 8) == 3 && slots[0].ticket == asked[0].ticket &&
+           slots[0].client == 1 && slots[0].n_prompt == 5 && slots[0].n_prompt_done == 5 && slots[0].n_generated > 0 &&
+           slots[0].state == OXCART_SLOT_ANSWERING && slots[1].state == OXCART_SLOT_WAITING &&
+           slots[2].ticket == asked[2].ticket && slots[2].n_prompt == 3 && slots[0].age_s >= slots[2].age_s,
+       "they can be seen");
+    oxcart_scheduler_cancel(serving.scheduler, asked[1].ticket);
+    await(&asked[1]);
+    OK(asked[1].status == OXCART_E_CANCELLED && asked[1].n_done == 1 && asked[1].reply.n_ids == 0 && !asked[0].done,
+       "one that waits is cancelled at once: %s", asked[1].err.message);
+    pthread_mutex_lock(&serving.mutex);
+    const size_t before = asked[0].reply.n_ids;
+    oxcart_scheduler_cancel(serving.scheduler, asked[0].ticket);
+    pthread_mutex_unlock(&serving.mutex);
+    await(&asked[0]);
+    OK(asked[0].status == OXCART_E_CANCELLED && asked[0].reply.n_ids <= before + 1 &&
+           asked[0].result.n_generated == (int32_t)asked[0].reply.n_ids,
+       "one that runs draws %zu more", asked[0].reply.n_ids - before);
+    oxcart_scheduler_cancel(serving.scheduler, asked[0].ticket);
+    oxcart_scheduler_cancel(serving.scheduler, 99);
+    await_tokens(&asked[2], 2);
+    const struct oxcart_scheduler_stats stats = serving_stats(&serving);
+    OK(stats.n_refused == 1 && stats.n_cancelled == 2 && stats.n_done == 2 && stats.n_requests == 3 &&
+           stats.n_running == 1,
+       "sums");
+    asked[4].reply.stop_after = 7;
+    OK(ask_ids(engine, &serving, few_ids, 5, 1, &sampling, &asked[4]), "one whose handler stops it");
+    oxcart_scheduler_stop(serving.scheduler, OXCART_STOP_FINISH);
+    OK(!ask_ids(engine, &serving, few_ids, 5, 1, &sampling, &asked[5]) && asked[5].status == OXCART_E_CANCELLED,
+       "stopping: %s", asked[5].err.message);
+    await(&asked[4]);
+    OK(asked[2].done && asked[2].status == OXCART_OK && asked[2].reply.n_ids == 400, "those that are there are finished");
+    OK(asked[4].status == OXCART_E_CANCELLED && asked[4].reply.n_ids == 7, "and stopped by their handlers");
+    serving_close(&serving, OXCART_STOP_NOW);
+}
+
+static void test_refused(struct oxcart_engine *engine)
+{
+    static struct asked asked;
+    const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 64, .n_parallel = 2};
+    struct oxcart_error err = {0};
+    struct serving serving = {0};
+    struct oxcart_prompt *prompt = NULL;
+    const int32_t bad = 1 << 20;
+    OK(oxcart_prompt_from_tokens(engine, &bad, 1, &prompt, &err) == OXCART_E_ARG && prompt == NULL, "no such id: %s",
+       err.message);
+    OK(oxcart_prompt_from_tokens(engine, &bad, 0, &prompt, &err) == OXCART_E_ARG, "no tokens: %s", err.message);
+    OK(oxcart_prompt_from_messages(engine, "{}", 2, NULL, &prompt, &err) == OXCART_E_FORMAT, "no messages: %s",
+       err.message);
+    struct oxcart_scheduler_options wrong = options;
+    wrong.n_parallel = -1;
+    OK(oxcart_scheduler_open(engine, &wrong, &serving.scheduler, &err) == OXCART_E_ARG, "parallel: %s", err.message);
+    wrong = options;
+    wrong.max_stall_ms = -1;
+    OK(oxcart_scheduler_open(engine, &wrong, &serving.scheduler, &err) == OXCART_E_ARG, "max-stall: %s", err.message);
+    wrong.size = 0;
+    OK(oxcart_scheduler_open(engine, &wrong, &serving.scheduler, &err) == OXCART_E_ARG, "size: %s", err.message);
+    serving_open(engine, &options, &serving);
+    struct oxcart_sampling sampling = many_tokens(0);
+    sampling.top_p = 3.0F;
+    OK(!ask_ids(engine, &serving, few_ids, 5, 1, &sampling, &asked) && asked.status == OXCART_E_ARG, "top-p: %s",
+       asked.err.message);
+    sampling = many_tokens(0);
+    OK(!ask_ids(engine, &serving, questions[0].ids, 64, 1, &sampling, &asked) && asked.status == OXCART_E_STATE,
+       "no room for an answer: %s", asked.err.message);
+    OK(ask_ids(engine, &serving, questions[0].ids, 60, 1, &sampling, &asked), "four tokens fit");
+    await(&asked);
+    OK(asked.status == OXCART_OK && asked.reply.n_ids == 4 && asked.result.finish == OXCART_FINISH_LENGTH,
+       "a full context ends the answer");
+    serving_close(&serving, OXCART_STOP_FINISH);
+}
+
+/* One client hands in ten, then another one: its turn comes second. */
+static void test_fair(struct oxcart_engine *engine)
+{
+    static struct asked asked[12];
+    size_t n_first = 0;
+    const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 512, .n_parallel = 1};
+    const struct oxcart_sampling sampling = many_tokens(60);
+    struct serving serving;
+    serving_open(engine, &options, &serving);
+    for (size_t i = 0; i < 12; i++) {
+        asked[i].n_first = &n_first;
+    }
+    (void)ask_ids(engine, &serving, few_ids, 5, 7, &sampling, &asked[0]);
+    await_tokens(&asked[0], 1);
+    for (size_t i = 1; i < 10; i++) {
+        (void)ask_ids(engine, &serving, few_ids, 4, 7, &sampling, &asked[i]);
+    }
+    (void)ask_ids(engine, &serving, few_ids, 3, 8, &sampling, &asked[10]);
+    (void)ask_ids(engine, &serving, few_ids, 2, 8, &sampling, &asked[11]);
+    bool all = true;
+    for (size_t i = 0; i < 12; i++) {
+        await(&asked[i]);
+        all = all && asked[i].status == OXCART_OK && asked[i].reply.n_ids == 60;
+    }
+    OK(all, "all twelve are answered");
+    OK(asked[10].order <= 2 && asked[11].order <= 4, "the other client's come as number %zu and %zu", asked[10].order,
+       asked[11].order);
+    bool in_order = true;
+    for (size_t i = 1; i < 9; i++) {
+        in_order = in_order && asked[i].order < asked[i + 1].order;
+    }
+    OK(in_order, "a client's own stay in order");
+    serving_close(&serving, OXCART_STOP_FINISH);
+}
+
+/* ---- conversations --------------------------------------------------------------------------------------------- */
+
+static const char capital[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"What is the capital of France?\"}], "
+                              "\"thinking_mode\": \"disabled\"}";
+
+static void test_conversation(struct oxcart_engine *engine)
+{
+    static struct asked asked[2];
+    struct oxcart_prompt *prompt = NULL;
+    struct oxcart_error err = {0};
+    const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 1024};
+    struct serving serving;
+    serving_open(engine, &options, &serving);
+    struct oxcart_sampling sampling = many_tokens(100);
+    sampling.ignore_end = 0;
+    OK(oxcart_prompt_from_messages(engine, capital, sizeof capital - 1, NULL, &prompt, &err) == OXCART_OK,
+       "a conversation as a prompt %s", err.message);
+    const int32_t *ids;
+    const size_t n = oxcart_prompt_tokens(prompt, &ids);
+    OK(n > 10 && ids[0] >= 0 && oxcart_prompt_tokens(prompt, NULL) == n, "its tokens: %zu", n);
+    const char *stop[] = {" Paris"};
+    OK(ask_prompt(&serving, prompt, 1, &sampling, &asked[0]), "handed in");
+    sampling.stop = stop;
+    sampling.n_stop = 1;
+    OK(ask_prompt(&serving, prompt, 2, &sampling, &asked[1]), "handed in again, with a stop string");
+    oxcart_prompt_free(&prompt);
+    stop[0] = "the strings were copied";
+    await(&asked[0]);
+    await(&asked[1]);
+    IS_STR(asked[0].reply.content, "The capital of France is Paris.", "answer");
+    IS_STR(asked[1].reply.content, "The capital of France is", "answer up to the stop string");
+    const struct oxcart_result *result = &asked[0].result;
+    OK(result->n_prompt == (int32_t)n && result->finish == OXCART_FINISH_STOP &&
+           result->n_generated == (int32_t)asked[0].reply.n_ids && result->prompt_s > 0.0 &&
+           result->first_s >= result->prompt_s && result->generate_s > 0.0 && result->queue_s >= 0.0,
+       "counts and times");
+    serving_close(&serving, OXCART_STOP_FINISH);
+}
+
+/* ---- log-probabilities ----------------------------------------------------------------------------------------- */
+
+struct heard {
+    struct demo_reply reply;
+    size_t n_right;
+    size_t n_ordered;
+    double logprobs[64];
+};
+
+static int hear(void *user, const struct oxcart_event *event)
+{
+    struct heard *heard = user;
+    if (event->kind == OXCART_EVENT_TOKEN && heard->reply.n_ids < 64) {
+        bool ordered = event->n_logprobs == 6;
+        for (size_t i = 2; ordered && i < event->n_logprobs; i++) {
+            ordered = event->logprobs[i - 1].logprob >= event->logprobs[i].logprob;
+        }
+        heard->n_ordered += ordered ? 1 : 0;
+        /* drawn greedily: the token is the best one */
+        heard->n_right += ordered && event->logprobs[0].id == event->id && event->logprobs[1].id == event->id &&
+                                  event->logprobs[0].logprob == event->logprobs[1].logprob
+                              ? 1
+                              : 0;
+        heard->logprobs[heard->reply.n_ids] = event->n_logprobs > 0 ? event->logprobs[0].logprob : 1.0;
+    }
+    return demo_on_event(&heard->reply, event);
+}
+
+static void test_logprobs(struct oxcart_engine *engine)
+{
+    static struct heard heard;
+    struct oxcart_session *session = demo_session(engine, 256);
+    struct oxcart_sampling sampling = many_tokens(40);
+    sampling.has_logprobs = 1;
+    sampling.n_logprobs = 5;
+    OK(oxcart_session_append(session, few_ids, 5, NULL) == OXCART_OK &&
+           oxcart_session_decode(session, &sampling, hear, &heard, NULL, NULL) == OXCART_OK,
+       "decoding with log-probabilities");
+    OK(heard.reply.n_ids == 40 && heard.n_ordered == 40 && heard.n_right == 40, "six a token, the best first");
+    double scores[64];
+    bool same = oxcart_session_rewind(session, 5, NULL) == OXCART_OK &&
+                oxcart_session_score(session, heard.reply.ids, 40, scores, NULL) == OXCART_OK;
+    for (size_t i = 0; same && i < 40; i++) {
+        same = scores[i] - heard.logprobs[i] < 1e-9 && heard.logprobs[i] - scores[i] < 1e-9;
+    }
+    OK(same, "they are what scoring gives");
+    struct oxcart_error err = {0};
+    sampling.n_logprobs = 21;
+    OK(oxcart_session_decode(session, &sampling, NULL, NULL, NULL, &err) == OXCART_E_ARG, "too many: %s", err.message);
+    oxcart_session_close(&session);
+}
+
+/* ---- the folder ------------------------------------------------------------------------------------------------ */
+
+static void ask_with_folder(struct oxcart_engine *engine, const char *folder, bool with_thread, const char *what,
+                            size_t least_cached)
+{
+    static struct asked asked[N_ASKED];
+    const struct oxcart_scheduler_options options = {
+        .size = sizeof options, .n_ctx = 1024, .n_parallel = 5, .cache_dir = folder, .cache_bytes = 1U << 28};
+    struct serving serving;
+    memset(&serving, 0, sizeof serving);
+    struct oxcart_error err = {0};
+    if (oxcart_scheduler_open(engine, &options, &serving.scheduler, &err) != OXCART_OK) {
+        OK(false, "%s", err.message);
+        return;
+    }
+    struct oxcart_scheduler *second = NULL;
+    OK(oxcart_scheduler_open(engine, &options, &second, &err) == OXCART_E_BUSY && second == NULL,
+       "%s: nobody else may use the folder: %s", what, err.message);
+    serving.with_disk = with_thread;
+    serving_start(&serving);
+    const size_t n_wrong = ask_all(engine, &serving, asked);
+    const struct oxcart_scheduler_stats stats = serving_stats(&serving);
+    OK(n_wrong == 0 && stats.bad_blocks == 0 && stats.read_blocks * 32 >= least_cached,
+       "%s: %zu answers differ, %" PRIu64 " blocks read, %" PRIu64 " bad", what, n_wrong, stats.read_blocks,
+       stats.bad_blocks);
+    serving_close(&serving, OXCART_STOP_FINISH);
+}
+
+static void test_folder(struct oxcart_engine *engine)
+{
+    const char *folder = "test_scheduler.cache";
+    mk_remove_folder(folder);
+    ask_with_folder(engine, folder, true, "an empty folder", 0);
+    ask_with_folder(engine, folder, true, "after a restart", 1000);
+    ask_with_folder(engine, folder, false, "without a thread for the disk", 1000);
+    mk_remove_folder(folder);
+}
+
 int main(void)
 {
     struct oxcart_engine *engine = demo_open(tap_file("demo"), 2);
     make_questions(engine);
     test_together(engine);
+    test_little_memory(engine);
+    test_queue(engine);
+    test_refused(engine);
+    test_fair(engine);
+    test_conversation(engine);
+    test_logprobs(engine);
+    test_folder(engine);
     oxcart_engine_close(&engine);
     return tap_done();
 }
