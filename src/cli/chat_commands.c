@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
@@ -216,6 +217,78 @@ static void do_video(struct chat *chat, struct ox_str rest)
     show_media(chat, rest, true);
 }
 
+/* A name as a C string; NULL after a message if there is none. */
+static char *file_name(struct chat *chat, struct ox_str rest, const char *usage)
+{
+    char *path = rest.len > 0 ? ox_strndup(rest.ptr, rest.len) : NULL;
+    if (path == NULL) {
+        say(chat, usage);
+    }
+    return path;
+}
+
+/* The session's file, with the conversation as its note. */
+static void do_save(struct chat *chat, struct ox_str rest)
+{
+    struct oxcart_error err = {0};
+    char *path = file_name(chat, rest, "expected /save FILE");
+    struct ox_buf note = {0};
+    if (path == NULL) {
+        return;
+    }
+    if (!conversation_write(chat->conversation, &note)) {
+        say(chat, "out of memory");
+    } else if (oxcart_session_save(chat->session, path, note.ptr, note.len, &err) != OXCART_OK) {
+        say(chat, err.message);
+    } else {
+        char text[96];
+        snprintf(text, sizeof text, "saved, %zu tokens", oxcart_session_tokens(chat->session, NULL));
+        say(chat, text);
+    }
+    ox_buf_fini(&note);
+    ox_free(path);
+}
+
+/* What is loaded is a conversation that can be rendered, or the one in hand stays. */
+static void take_conversation(struct chat *chat, const char *note, size_t note_bytes)
+{
+    struct ox_error err = {0};
+    json_t *conversation = NULL;
+    if (ox_json_parse(ox_str_make(note, note_bytes), "the conversation in it", &conversation, &err) != OX_OK) {
+        say(chat, err.message);
+        return;
+    }
+    if (!json_is_array(json_object_get(conversation, "messages"))) {
+        say(chat, "there is no conversation in it");
+        json_decref(conversation);
+        return;
+    }
+    json_decref(chat->conversation);
+    chat->conversation = conversation;
+    char text[96];
+    snprintf(text, sizeof text, "loaded, %zu messages, %zu tokens",
+             json_array_size(json_object_get(conversation, "messages")), oxcart_session_tokens(chat->session, NULL));
+    say(chat, text);
+}
+
+static void do_load(struct chat *chat, struct ox_str rest)
+{
+    struct oxcart_error err = {0};
+    char *note = NULL;
+    size_t note_bytes = 0;
+    char *path = file_name(chat, rest, "expected /load FILE");
+    if (path == NULL) {
+        return;
+    }
+    if (oxcart_session_load(chat->session, path, &note, &note_bytes, &err) != OXCART_OK) {
+        say(chat, err.message);
+    } else {
+        take_conversation(chat, note, note_bytes);
+    }
+    oxcart_free(note);
+    ox_free(path);
+}
+
 /* ---- what there is --------------------------------------------------------------------------------------------- */
 
 static void do_ctx(struct chat *chat, struct ox_str rest)
@@ -283,6 +356,8 @@ static const struct {
     {"/read", "FILE", "send a file's text as your message", do_read},
     {"/image", "FILE", "show a picture with your next message", do_image},
     {"/video", "FILE", "show a clip with your next message", do_video},
+    {"/save", "FILE", "write the conversation, and what was computed for it, to a file", do_save},
+    {"/load", "FILE", "go on with a saved conversation", do_load},
     {"/system", "TEXT", "set the system prompt; without TEXT: none", do_system},
     {"/set", "KEY VALUE", "change a setting; alone: list them", do_set},
     {"/show", "", "the model and the settings", do_show},

@@ -138,6 +138,11 @@ static int add_part(const char *bytes, size_t len, void *user)
     return ox_buf_failed(buf) ? -1 : 0;
 }
 
+bool conversation_write(const json_t *conversation, struct ox_buf *text)
+{
+    return json_dump_callback(conversation, add_part, text, JSON_COMPACT) == 0 && !ox_buf_failed(text);
+}
+
 enum oxcart_status conversation_render(const struct cli *cli, const json_t *conversation,
                                        struct oxcart_session *session, struct oxcart_error *err)
 {
@@ -152,7 +157,7 @@ enum oxcart_status conversation_render(const struct cli *cli, const json_t *conv
     };
     struct ox_buf text = {0};
     enum oxcart_status status = OXCART_E_NOMEM;
-    if (has_folder && json_dump_callback(conversation, add_part, &text, JSON_COMPACT) == 0) {
+    if (has_folder && conversation_write(conversation, &text)) {
         status = oxcart_session_set_messages(session, text.ptr, text.len, &options, err);
     } else {
         err->code = OXCART_E_NOMEM;

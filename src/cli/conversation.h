@@ -32,6 +32,9 @@ bool conversation_add_result(json_t *conversation, const char *call_id, struct o
 /* The role of the last message, "" if there is none. */
 const char *conversation_last_role(const json_t *conversation);
 
+/* Append its JSON to text. */
+bool conversation_write(const json_t *conversation, struct ox_buf *text) OX_MUST_USE;
+
 /* Make it the session's timeline. Parts may name files; what --messages read names them from its own folder. The error is
  * the library's. */
 enum oxcart_status conversation_render(const struct cli *cli, const json_t *conversation,

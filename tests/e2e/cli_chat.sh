@@ -28,7 +28,7 @@ for leave in /bye /quit; do
 done
 chat '/help\n/?\n'
 is "$out" "" "/help: nothing on stdout"
-for command in /help '/\?' /exit /bye /quit /clear /regen /read /image /video /system /set /show /think /nothink /ctx /stats; do
+for command in /help '/\?' /exit /bye /quit /clear /regen /read /save /load /image /video /system /set /show /think /nothink /ctx /stats; do
     has "$err" "^  $command( |\$)" "/help lists $command"
 done
 chat '/dance\n'
@@ -47,6 +47,17 @@ chat "/read $work/question\\n/read $work/none\\n/read\\n"
 is "$out" "$lima" "/read"
 has "$err" "none: .*No such file" "a file that is not there"
 has "$err" "^expected /read FILE$" "no file"
+chat "Hello!\n/save $work/saved\n/save\n/load\n/save $work/none/saved\n"
+has "$err" '^saved, [1-9][0-9]+ tokens$' "/save"
+has "$err" "^expected /save FILE$" "no file to save to"
+has "$err" "^expected /load FILE$" "no file to load"
+has "$err" "none/saved.*: cannot be written" "where nothing can be written"
+chat "/load $work/saved\nWhat is the capital of Peru?\n/stats\n/load $work/question\n/load $work/none\n"
+is "$out" "$lima" "/load"
+has "$err" '^loaded, 2 messages, [1-9][0-9]+ tokens$' "what was loaded is told"
+has "$err" '^prompt [0-9]+ tok \([1-9][0-9]+ cached\) ' "the turn after it computes what is new"
+has "$err" 'question: .*no saved session|question: ends after' "a file that is none"
+has "$err" 'none: cannot be opened' "a file that is not there"
 chat 'Repeat: \\\namber apple\n'
 [ "$status" -eq 0 ] && [ "$(printf %s "$out" | wc -l)" -le 2 ]
 ok $? "a line that goes on is one turn"

@@ -367,6 +367,39 @@ static void test_blind(void)
     oxcart_engine_close(&engine);
 }
 
+/* What is for text only says so: saved sessions and requests. */
+static void test_text_only(struct oxcart_engine *engine)
+{
+    static const char with[] = "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}]}";
+    static const char without[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}";
+    const size_t which[] = {0};
+    const struct oxcart_media media = media_of(&drawn[0]);
+    const struct oxcart_messages_options options = {.size = sizeof options, .media = &media, .n_media = 1};
+    const int32_t image = engine->config.image_token;
+    struct oxcart_session *session = demo_session(engine, 1024);
+    struct oxcart_prompt *prompt = NULL;
+    struct oxcart_error err = {0};
+    OK(show(session, which, 1, &err) == OXCART_OK, "a picture is shown %s", err.message);
+    OK(oxcart_session_save(session, "test_pictures.oxs", NULL, 0, &err) == OXCART_E_STATE &&
+           strstr(err.message, "pictures") != NULL,
+       "a session with a picture is not saved: %s", err.message);
+    OK(oxcart_session_rewind(session, 1, &err) == OXCART_OK &&
+           oxcart_session_save(session, "test_pictures.oxs", NULL, 0, &err) == OXCART_OK,
+       "without it, it is %s", err.message);
+    OK(show(session, which, 1, &err) == OXCART_OK &&
+           oxcart_session_load(session, "test_pictures.oxs", NULL, NULL, &err) == OXCART_OK &&
+           oxcart_session_save(session, "test_pictures.oxs", NULL, 0, &err) == OXCART_OK,
+       "what is loaded takes the place of a picture %s", err.message);
+    OK(remove("test_pictures.oxs") == 0, "the file is gone");
+    OK(oxcart_prompt_from_messages(engine, with, strlen(with), &options, &prompt, &err) == OXCART_E_ARG,
+       "no request with a picture: %s", err.message);
+    OK(oxcart_prompt_from_messages(engine, without, strlen(without), &options, &prompt, &err) == OXCART_E_ARG,
+       "nor with one that no part wants: %s", err.message);
+    OK(oxcart_prompt_from_tokens(engine, &image, 1, &prompt, &err) == OXCART_E_ARG, "nor with its token: %s",
+       err.message);
+    oxcart_session_close(&session);
+}
+
 int main(void)
 {
     for (size_t i = 0; i < N_DRAWN; i++) {
@@ -383,6 +416,7 @@ int main(void)
     test_stop(engine);
     test_text(engine);
     test_refusals(engine);
+    test_text_only(engine);
     oxcart_engine_close(&engine);
     test_blind();
     for (size_t i = 0; i < N_DRAWN; i++) {
