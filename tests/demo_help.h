@@ -16,6 +16,7 @@ struct demo_reply {
     char content[4096];
     char reasoning[4096];
     int32_t ids[DEMO_MOST];
+    double logprobs[DEMO_MOST]; /* of the drawn tokens, where asked for */
     size_t n_ids;
     size_t n_calls_done;
     size_t stop_after; /* tokens, 0: never */
@@ -34,6 +35,7 @@ static inline int demo_on_event(void *user, const struct oxcart_event *event)
     struct demo_reply *reply = user;
     if (event->kind == OXCART_EVENT_TOKEN) {
         if (reply->n_ids < DEMO_MOST) {
+            reply->logprobs[reply->n_ids] = event->n_logprobs > 0 ? event->logprobs[0].logprob : 0.0;
             reply->ids[reply->n_ids++] = event->id;
         }
         return reply->stop_after > 0 && reply->n_ids == reply->stop_after ? 1 : 0;

@@ -14,7 +14,7 @@ struct serving {
     struct oxcart_scheduler *scheduler;
     pthread_t engine_thread;
     pthread_t disk_thread;
-    bool with_disk; /* there is one */
+    bool with_disk;                     /* there is one */
     struct oxcart_scheduler_stats last; /* the sums when it was closed */
     pthread_mutex_t mutex;
     pthread_cond_t changed;

@@ -5,22 +5,13 @@
  */
 #include "base/hash.h"
 
-#include <string.h>
+#include "base/bytes.h"
 
 #define N_LANES 8
 
 static uint64_t rotate(uint64_t x, unsigned n)
 {
     return (x << n) | (x >> (64U - n));
-}
-
-static uint64_t word_at(const uint8_t *p, size_t len)
-{
-    uint64_t word = 0;
-    for (size_t i = 0; i < len; i++) {
-        word |= (uint64_t)p[i] << (8U * i);
-    }
-    return word;
 }
 
 /* Written out, so that compilers see one load. */
@@ -62,7 +53,7 @@ struct ox_hash ox_siphash(struct ox_hash key, const void *bytes, size_t len)
     for (; len - at >= 8; at += 8) {
         absorb(v, whole_word_at(p + at));
     }
-    absorb(v, word_at(p + at, len - at) | (uint64_t)len << 56U);
+    absorb(v, ox_bytes_get(p + at, len - at) | (uint64_t)len << 56U);
     struct ox_hash out;
     v[2] ^= 0xEEU;
     rounds(v, 4);
@@ -90,13 +81,13 @@ struct ox_hash ox_checksum(const void *bytes, size_t len)
     }
     for (size_t i = 0; at < len; i++) {
         const size_t n = len - at < 8 ? len - at : 8;
-        lanes[i] = rotate(lanes[i] ^ word_at(p + at, n), 29) * 0x94D049BB133111EBU;
+        lanes[i] = rotate(lanes[i] ^ ox_bytes_get(p + at, n), 29) * 0x94D049BB133111EBU;
         at += n;
     }
     lanes[N_LANES] = len;
     uint8_t image[sizeof lanes];
-    for (size_t i = 0; i < sizeof lanes; i++) {
-        image[i] = (uint8_t)(lanes[i / 8] >> (8U * (i % 8)));
+    for (size_t i = 0; i <= N_LANES; i++) {
+        ox_bytes_put(image + 8 * i, lanes[i], 8);
     }
     return ox_siphash(key, image, sizeof image);
 }

@@ -32,7 +32,7 @@ struct ox_block_disk {
     size_t block;
     size_t block_bytes;
     size_t header_bytes;
-    int lock;        /* -1: none */
+    int lock; /* -1: none */
     struct ox_disk_file *files;
     size_t n_files;
     size_t files_cap;
@@ -44,7 +44,7 @@ struct ox_block_disk {
     struct queue done;
     size_t n_jobs;
     size_t n_attending;
-    bool working;  /* a job is being done: one at a time, so that their order is that of the files */
+    bool working; /* a job is being done: one at a time, so that their order is that of the files */
     bool stopping;
 };
 
@@ -397,8 +397,8 @@ static void do_job(struct ox_block_disk *disk, struct ox_disk_job *job)
     } else if (job->kind == OX_DISK_WRITE) {
         /* a header of its own: threads may work at the same time */
         uint8_t *header = ox_calloc(disk->header_bytes, 1);
-        job->status = header != NULL ? write_block(disk, path, job, header, &err)
-                                     : ox_error_nomem(&err, disk->header_bytes);
+        job->status =
+            header != NULL ? write_block(disk, path, job, header, &err) : ox_error_nomem(&err, disk->header_bytes);
         ox_free(header);
     } else if (job->kind == OX_DISK_READ) {
         job->status = read_block(disk, path, job, &err);

@@ -404,7 +404,7 @@ static void write_next(struct ox_block_store *store)
     unlink_disk(&store->write_last, &store->write_first, b);
     b->disk = OX_NOT_ON_DISK;
     /* without its parent it would not be found again */
-    const bool follows = b->parent == NULL || b->parent->disk == OX_ON_DISK || b->parent->disk == OX_BEING_WRITTEN;
+    const bool follows = b->parent == NULL || b->parent->disk >= OX_BEING_WRITTEN;
     if (b->parent != NULL) {
         b->parent->n_disk_children++; /* it must not be removed to make room */
     }

@@ -25,7 +25,7 @@ static inline uint64_t ox_block_word(int32_t id, uint64_t salt)
 
 struct ox_block_store;
 
-/* Where a block stands with the folder. */
+/* Where a block stands with the folder; from OX_BEING_WRITTEN on, it is there or will be. */
 enum ox_on_disk { OX_NOT_ON_DISK, OX_TO_WRITE, OX_BEING_WRITTEN, OX_ON_DISK, OX_BEING_READ };
 
 /* One block that the store knows. Owned by the store; stays at least as long as its memory is held by a timeline, as it
@@ -38,17 +38,17 @@ struct ox_block {
     struct ox_block *disk_newer; /* in the same order, if on disk; or among those to be written */
     struct ox_block *disk_older;
     size_t n_children;
-    size_t n_disk_children;  /* of them, those on disk or on their way there */
+    size_t n_disk_children; /* of them, those on disk or on their way there */
     enum ox_on_disk disk;
-    struct ox_hash key;      /* of its whole history */
-    uint32_t memory_id;      /* block of the pool, on which the store has a reference: in memory, or being read */
+    struct ox_hash key; /* of its whole history */
+    uint32_t memory_id; /* block of the pool, on which the store has a reference: in memory, or being read */
     bool in_memory;
-    uint64_t words[];        /* [block] */
+    uint64_t words[]; /* [block] */
 };
 
 /* The pool is borrowed. */
-enum ox_status ox_block_store_open(struct ox_kv_pool *pool, struct ox_block_store **out, struct ox_error *err)
-    OX_MUST_USE;
+enum ox_status ox_block_store_open(struct ox_kv_pool *pool, struct ox_block_store **out,
+                                   struct ox_error *err) OX_MUST_USE;
 /* Gives all blocks back to the pool. */
 void ox_block_store_close(struct ox_block_store **store);
 

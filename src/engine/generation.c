@@ -50,8 +50,7 @@ static enum ox_status check_stops(const struct oxcart_sampling *options, struct 
 
 static int emit(struct ox_generation *g, enum oxcart_event_kind kind, int32_t index, struct ox_str text)
 {
-    const struct oxcart_event event = {
-        .kind = kind, .index = index, .text = text.ptr, .text_bytes = text.len};
+    const struct oxcart_event event = {.kind = kind, .index = index, .text = text.ptr, .text_bytes = text.len};
     return g->handler != NULL ? g->handler(g->user, &event) : 0;
 }
 
@@ -127,12 +126,9 @@ static int on_reply(void *user, const struct ox_reply_event *event)
         return stop;
     }
     static const enum oxcart_event_kind kinds[] = {
-        [OX_REPLY_REASONING] = OXCART_EVENT_REASONING,
-        [OX_REPLY_CONTENT] = OXCART_EVENT_CONTENT,
-        [OX_REPLY_CALL_BEGIN] = OXCART_EVENT_CALL_BEGIN,
-        [OX_REPLY_CALL_ARGUMENTS] = OXCART_EVENT_CALL_ARGUMENTS,
-        [OX_REPLY_CALL_DONE] = OXCART_EVENT_CALL_DONE,
-        [OX_REPLY_CALL_FAILED] = OXCART_EVENT_CALL_FAILED,
+        [OX_REPLY_REASONING] = OXCART_EVENT_REASONING,   [OX_REPLY_CONTENT] = OXCART_EVENT_CONTENT,
+        [OX_REPLY_CALL_BEGIN] = OXCART_EVENT_CALL_BEGIN, [OX_REPLY_CALL_ARGUMENTS] = OXCART_EVENT_CALL_ARGUMENTS,
+        [OX_REPLY_CALL_DONE] = OXCART_EVENT_CALL_DONE,   [OX_REPLY_CALL_FAILED] = OXCART_EVENT_CALL_FAILED,
     };
     return emit(g, kinds[event->kind], event->index, event->text);
 }
@@ -391,8 +387,7 @@ static enum ox_status prepare(struct ox_generation *g, bool chat, const json_t *
         g->logprobs = ox_calloc(1 + (size_t)g->options.n_logprobs, sizeof *g->logprobs);
         status = g->logprobs != NULL ? OX_OK : ox_error_nomem(err, sizeof *g->logprobs);
     }
-    if (status == OX_OK && g->options.has_seed == 0 &&
-        ox_rng_secret(&g->options.seed, sizeof g->options.seed) != 0) {
+    if (status == OX_OK && g->options.has_seed == 0 && ox_rng_secret(&g->options.seed, sizeof g->options.seed) != 0) {
         status = ox_error_set(err, OX_E_IO, "the system gives no random seed");
     }
     if (status == OX_OK && chat) {

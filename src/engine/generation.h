@@ -22,17 +22,17 @@ struct ox_generation {
     struct oxcart_sampling options; /* resolved; bias and stop are copies of the caller's, no other pointer is kept */
     oxcart_event_handler handler;   /* may be NULL */
     void *user;
-    struct ox_reply *reply;           /* conversations only */
-    struct ox_buf bytes;              /* plain text: bytes that may become a character */
-    struct ox_buf held;               /* content that may begin a stop string */
-    uint32_t *n_drawn;                /* [vocab] the owner's, zeros at first: how often each id was drawn */
-    struct oxcart_logprob *logprobs;  /* [1 + n_logprobs]: the drawn id, then the best */
-    size_t n_logprobs;                /* of them in use */
-    struct oxcart_bias *own_bias;     /* what options.bias and options.stop point to */
+    struct ox_reply *reply;          /* conversations only */
+    struct ox_buf bytes;             /* plain text: bytes that may become a character */
+    struct ox_buf held;              /* content that may begin a stop string */
+    uint32_t *n_drawn;               /* [vocab] the owner's, zeros at first: how often each id was drawn */
+    struct oxcart_logprob *logprobs; /* [1 + n_logprobs]: the drawn id, then the best */
+    size_t n_logprobs;               /* of them in use */
+    struct oxcart_bias *own_bias;    /* what options.bias and options.stop point to */
     const char **own_stop;
     struct ox_constraint constraint;
-    bool stopped;                     /* a stop string was found */
-    bool ended;                       /* an end token was drawn, or would have been if the model had one */
+    bool stopped; /* a stop string was found */
+    bool ended;   /* an end token was drawn, or would have been if the model had one */
     struct ox_rng rng;
     struct oxcart_result result; /* seed, n_generated, n_reasoning and finish; the rest is the owner's */
 };

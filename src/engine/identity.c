@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "config.h"
 #include "engine/engine.h"
 
@@ -24,9 +25,7 @@ static void mix(struct ox_hash *hash, const void *bytes, size_t len)
 static void mix_number(struct ox_hash *hash, uint64_t number)
 {
     uint8_t bytes[8];
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] = (uint8_t)(number >> (8U * i));
-    }
+    ox_bytes_put(bytes, number, sizeof bytes);
     mix(hash, bytes, sizeof bytes);
 }
 

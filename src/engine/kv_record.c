@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 #define VERSION 1U
 #define WORDS_AT 96
 #define HASH_BYTES 16
@@ -14,34 +16,6 @@ static const uint8_t magic[8] = {'O', 'X', 'K', 'V', 'B', 'L', 'K', '\n'};
 /* Not a secret: the header's hash finds damage. */
 static const struct ox_hash header_key = {{0x6F78636172742D6BU, 0x762D7265636F7264U}};
 
-static void put(uint8_t *p, uint64_t value, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        p[i] = (uint8_t)(value >> (8U * i));
-    }
-}
-
-static uint64_t get(const uint8_t *p, size_t n)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < n; i++) {
-        value |= (uint64_t)p[i] << (8U * i);
-    }
-    return value;
-}
-
-static void put_hash(uint8_t *p, struct ox_hash hash)
-{
-    put(p, hash.word[0], 8);
-    put(p + 8, hash.word[1], 8);
-}
-
-static struct ox_hash get_hash(const uint8_t *p)
-{
-    const struct ox_hash hash = {{get(p, 8), get(p + 8, 8)}};
-    return hash;
-}
-
 size_t ox_kv_record_header_bytes(size_t block)
 {
     return (WORDS_AT + 8 * block + HASH_BYTES + 63) / 64 * 64;
@@ -49,7 +23,7 @@ size_t ox_kv_record_header_bytes(size_t block)
 
 void ox_kv_record_seal(uint8_t *header, size_t len)
 {
-    put_hash(header + len - HASH_BYTES, ox_siphash(header_key, header, len - HASH_BYTES));
+    ox_bytes_put_hash(header + len - HASH_BYTES, ox_siphash(header_key, header, len - HASH_BYTES));
 }
 
 void ox_kv_record_write(const struct ox_kv_record *record, const uint64_t *words, uint8_t *header)
@@ -57,17 +31,17 @@ void ox_kv_record_write(const struct ox_kv_record *record, const uint64_t *words
     const size_t len = ox_kv_record_header_bytes(record->block);
     memset(header, 0, len);
     memcpy(header, magic, sizeof magic);
-    put(header + 8, VERSION, 4);
-    put(header + 12, len, 4);
-    put_hash(header + 16, record->identity);
-    put_hash(header + 32, record->key);
-    put_hash(header + 48, record->parent);
-    put(header + 64, record->block, 4);
-    put(header + 68, record->n_tokens, 4);
-    put(header + 72, record->payload_bytes, 8);
-    put_hash(header + 80, record->payload_sum);
+    ox_bytes_put(header + 8, VERSION, 4);
+    ox_bytes_put(header + 12, len, 4);
+    ox_bytes_put_hash(header + 16, record->identity);
+    ox_bytes_put_hash(header + 32, record->key);
+    ox_bytes_put_hash(header + 48, record->parent);
+    ox_bytes_put(header + 64, record->block, 4);
+    ox_bytes_put(header + 68, record->n_tokens, 4);
+    ox_bytes_put(header + 72, record->payload_bytes, 8);
+    ox_bytes_put_hash(header + 80, record->payload_sum);
     for (size_t i = 0; i < record->block; i++) {
-        put(header + WORDS_AT + 8 * i, words[i], 8);
+        ox_bytes_put(header + WORDS_AT + 8 * i, words[i], 8);
     }
     ox_kv_record_seal(header, len);
 }
@@ -77,12 +51,12 @@ enum ox_status ox_kv_record_length(const uint8_t *bytes, size_t len, size_t *hea
     if (len < OX_KV_RECORD_FIRST || memcmp(bytes, magic, sizeof magic) != 0) {
         return ox_error_set(err, OX_E_FORMAT, "KV record: it does not begin like one");
     }
-    const uint64_t version = get(bytes + 8, 4);
+    const uint64_t version = ox_bytes_get(bytes + 8, 4);
     if (version != VERSION) {
         return ox_error_set(err, OX_E_FORMAT, "KV record: expected version %u, found %llu", VERSION,
                             (unsigned long long)version);
     }
-    const size_t n = (size_t)get(bytes + 12, 4);
+    const size_t n = (size_t)ox_bytes_get(bytes + 12, 4);
     if (n < ox_kv_record_header_bytes(1) || n > OX_KV_RECORD_MAX_HEADER || n % 64 != 0) {
         return ox_error_set(err, OX_E_FORMAT, "KV record: a header of %zu bytes makes no sense", n);
     }
@@ -102,16 +76,16 @@ enum ox_status ox_kv_record_parse(const uint8_t *bytes, size_t len, struct ox_kv
                             r.header_bytes);
     }
     const size_t hashed = r.header_bytes - HASH_BYTES;
-    if (!ox_hash_equal(get_hash(bytes + hashed), ox_siphash(header_key, bytes, hashed))) {
+    if (!ox_hash_equal(ox_bytes_get_hash(bytes + hashed), ox_siphash(header_key, bytes, hashed))) {
         return ox_error_set(err, OX_E_FORMAT, "KV record: the header is damaged");
     }
-    r.identity = get_hash(bytes + 16);
-    r.key = get_hash(bytes + 32);
-    r.parent = get_hash(bytes + 48);
-    r.block = (uint32_t)get(bytes + 64, 4);
-    r.n_tokens = (uint32_t)get(bytes + 68, 4);
-    r.payload_bytes = get(bytes + 72, 8);
-    r.payload_sum = get_hash(bytes + 80);
+    r.identity = ox_bytes_get_hash(bytes + 16);
+    r.key = ox_bytes_get_hash(bytes + 32);
+    r.parent = ox_bytes_get_hash(bytes + 48);
+    r.block = (uint32_t)ox_bytes_get(bytes + 64, 4);
+    r.n_tokens = (uint32_t)ox_bytes_get(bytes + 68, 4);
+    r.payload_bytes = ox_bytes_get(bytes + 72, 8);
+    r.payload_sum = ox_bytes_get_hash(bytes + 80);
     r.words = bytes + WORDS_AT;
     if (r.block == 0 || r.block > OX_KV_RECORD_MAX_BLOCK || r.n_tokens == 0 || r.n_tokens > r.block ||
         ox_kv_record_header_bytes(r.block) > r.header_bytes) {
@@ -124,5 +98,5 @@ enum ox_status ox_kv_record_parse(const uint8_t *bytes, size_t len, struct ox_kv
 
 uint64_t ox_kv_record_word(const struct ox_kv_record *record, size_t i)
 {
-    return get(record->words + 8 * i, 8);
+    return ox_bytes_get(record->words + 8 * i, 8);
 }

@@ -26,12 +26,12 @@ struct ox_kv_record {
     struct ox_hash identity;
     struct ox_hash key;
     struct ox_hash parent;
-    uint32_t block;        /* 1 to OX_KV_RECORD_MAX_BLOCK */
-    uint32_t n_tokens;     /* 1 to block */
+    uint32_t block;    /* 1 to OX_KV_RECORD_MAX_BLOCK */
+    uint32_t n_tokens; /* 1 to block */
     uint64_t payload_bytes;
     struct ox_hash payload_sum;
     size_t header_bytes;
-    const uint8_t *words;  /* [block] in the bytes that were parsed: see ox_kv_record_word */
+    const uint8_t *words; /* [block] in the bytes that were parsed: see ox_kv_record_word */
 };
 
 #define OX_KV_RECORD_MAX_BLOCK 65536U
@@ -53,13 +53,13 @@ void ox_kv_record_seal(uint8_t *header, size_t len);
 
 /* The header's length from its first OX_KV_RECORD_FIRST bytes. OX_E_FORMAT if it is no record, of another version, or
  * longer than OX_KV_RECORD_MAX_HEADER. */
-enum ox_status ox_kv_record_length(const uint8_t *bytes, size_t len, size_t *header_bytes, struct ox_error *err)
-    OX_MUST_USE;
+enum ox_status ox_kv_record_length(const uint8_t *bytes, size_t len, size_t *header_bytes,
+                                   struct ox_error *err) OX_MUST_USE;
 
 /* Read a whole header at the beginning of bytes. OX_E_FORMAT for anything that ox_kv_record_write cannot have made,
  * growth apart. */
-enum ox_status ox_kv_record_parse(const uint8_t *bytes, size_t len, struct ox_kv_record *out, struct ox_error *err)
-    OX_MUST_USE;
+enum ox_status ox_kv_record_parse(const uint8_t *bytes, size_t len, struct ox_kv_record *out,
+                                  struct ox_error *err) OX_MUST_USE;
 
 /* Token i's word. */
 uint64_t ox_kv_record_word(const struct ox_kv_record *record, size_t i);

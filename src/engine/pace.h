@@ -16,9 +16,9 @@
 #define OX_PACE_SIZES 16
 
 struct ox_pace {
-    double most_s;                 /* a pass should end by then */
-    double alone_s;                /* a pass without a piece takes that; 0: not known */
-    double row_s[OX_PACE_SIZES];   /* of a row of weight 1 in pieces of 2^i rows and more; 0: not known */
+    double most_s;               /* a pass should end by then */
+    double alone_s;              /* a pass without a piece takes that; 0: not known */
+    double row_s[OX_PACE_SIZES]; /* of a row of weight 1 in pieces of 2^i rows and more; 0: not known */
 };
 
 /* max_stall_s > 0. */

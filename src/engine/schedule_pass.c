@@ -153,8 +153,7 @@ static void keep_blocks(struct oxcart_scheduler *s, struct ox_slot *slot)
     const size_t block = s->layout.block;
     while ((slot->n_chained + 1) * block <= slot->kv.n_tokens) {
         const size_t b = slot->n_chained;
-        struct ox_block *known =
-            ox_block_store_add(s->store, slot->last, words_of(s, slot, b), slot->kv.block_ids[b]);
+        struct ox_block *known = ox_block_store_add(s->store, slot->last, words_of(s, slot, b), slot->kv.block_ids[b]);
         if (known == NULL) {
             return;
         }
@@ -300,7 +299,7 @@ static void choose_rows(struct oxcart_scheduler *s)
 static void draw_share(void *argument, const struct ox_worker *worker)
 {
     struct oxcart_scheduler *s = argument;
-    for (size_t i = worker->i_worker; i < s->n_slots; i += worker->n_workers) {
+    for (size_t i = worker->i_worker; worker->i_worker < s->n_samplers && i < s->n_slots; i += s->n_samplers) {
         struct ox_slot *slot = &s->slots[i];
         if (slot->logits != NULL) {
             struct ox_request *r = slot->request;

@@ -48,11 +48,12 @@ static enum ox_status size_pool(struct oxcart_scheduler *s, uint64_t kv_bytes, s
         blocks = blocks < least ? least : blocks;
     }
     if (blocks < least) {
-        return ox_error_set(err, OX_E_ARG,
-                            "kv-memory: %llu bytes hold %llu tokens, a request may have %zu (ctx-size): expected at least "
-                            "%llu bytes",
-                            (unsigned long long)kv_bytes, (unsigned long long)(blocks * block), s->n_ctx,
-                            (unsigned long long)(least * s->layout.block_bytes));
+        return ox_error_set(
+            err, OX_E_ARG,
+            "kv-memory: %llu bytes hold %llu tokens, a request may have %zu (ctx-size): expected at least "
+            "%llu bytes",
+            (unsigned long long)kv_bytes, (unsigned long long)(blocks * block), s->n_ctx,
+            (unsigned long long)(least * s->layout.block_bytes));
     }
     s->pool_blocks = blocks < UINT32_MAX ? (size_t)blocks : UINT32_MAX;
     return OX_OK;
@@ -62,16 +63,17 @@ static enum ox_status open_slots(struct oxcart_scheduler *s, struct ox_error *er
 {
     const size_t vocab = s->engine->config.vocab;
     const size_t n_workers = ox_team_n_workers(s->engine->team);
+    s->n_samplers = n_workers < s->n_slots ? n_workers : s->n_slots;
     s->slots = ox_calloc(s->n_slots, sizeof *s->slots);
     s->order = ox_calloc(s->n_slots, sizeof(struct ox_slot *));
-    s->samplers = ox_calloc(n_workers, sizeof *s->samplers);
+    s->samplers = ox_calloc(s->n_samplers, sizeof *s->samplers);
     s->rows = ox_calloc(s->max_rows, sizeof *s->rows);
     s->words = ox_calloc(s->engine->config.block, sizeof *s->words);
     if (s->slots == NULL || s->order == NULL || s->samplers == NULL || s->rows == NULL || s->words == NULL) {
         return ox_error_nomem(err, s->n_slots * sizeof *s->slots);
     }
     enum ox_status status = OX_OK;
-    for (size_t i = 0; status == OX_OK && i < n_workers; i++) {
+    for (size_t i = 0; status == OX_OK && i < s->n_samplers; i++) {
         status = ox_sampler_init(vocab, &s->samplers[i], err);
     }
     for (size_t i = 0; status == OX_OK && i < s->n_slots; i++) {
@@ -139,16 +141,15 @@ static enum ox_status open_disk(struct oxcart_scheduler *s, const char *folder, 
 {
     const struct ox_log log = {.message = pass_message, .user = s};
     struct ox_block_disk *disk = NULL;
-    const enum ox_status status = ox_block_disk_open(folder, ox_engine_identity(s->engine, &s->layout), &s->layout,
-                                                     &log, on_disk, s, &disk, err);
+    const enum ox_status status =
+        ox_block_disk_open(folder, ox_engine_identity(s->engine, &s->layout), &s->layout, &log, on_disk, s, &disk, err);
     return status == OX_OK ? ox_block_store_use_disk(s->store, &disk, limit_bytes, err) : status;
 }
 
 static enum ox_status open_scheduler(struct oxcart_scheduler *s, const struct oxcart_scheduler_options *options,
                                      struct ox_error *err)
 {
-    const struct oxcart_session_options session = {
-        .size = sizeof session, .n_ctx = options->n_ctx, .kv = options->kv};
+    const struct oxcart_session_options session = {.size = sizeof session, .n_ctx = options->n_ctx, .kv = options->kv};
     enum ox_kv_format format = OX_KV_BF16;
     s->n_slots = options->n_parallel > 0 ? (size_t)options->n_parallel : USUAL_PARALLEL;
     s->n_queue = options->n_queue > 0 ? (size_t)options->n_queue : USUAL_QUEUE;
@@ -246,7 +247,7 @@ void oxcart_scheduler_close(struct oxcart_scheduler **scheduler)
         ox_kv_fini(&s->slots[i].kv);
         ox_free(s->slots[i].n_drawn);
     }
-    for (size_t i = 0; s->samplers != NULL && i < ox_team_n_workers(s->engine->team); i++) {
+    for (size_t i = 0; s->samplers != NULL && i < s->n_samplers; i++) {
         ox_sampler_fini(&s->samplers[i]);
     }
     ox_free(s->slots);
@@ -275,7 +276,8 @@ static enum ox_status make_request(struct oxcart_scheduler *s, const struct oxca
     if (prompt->ids.len >= s->n_ctx) {
         return ox_error_set(err, OX_E_STATE,
                             "context full: the prompt has %zu tokens, with an answer the context has room for %zu "
-                            "(ctx-size)", prompt->ids.len, s->n_ctx);
+                            "(ctx-size)",
+                            prompt->ids.len, s->n_ctx);
     }
     struct ox_request *r = ox_calloc(1, sizeof *r);
     if (r == NULL) {

@@ -24,18 +24,18 @@ struct ox_request {
     struct ox_generation g;
     oxcart_done_handler done;
     void *user;
-    uint64_t round;       /* its place among the clients */
+    uint64_t round; /* its place among the clients */
     uint64_t submit_ns;
-    uint64_t start_ns;    /* work on it began; 0: not yet */
-    uint64_t first_ns;    /* its first token was drawn */
-    uint64_t token_ns;    /* its last one */
+    uint64_t start_ns; /* work on it began; 0: not yet */
+    uint64_t first_ns; /* its first token was drawn */
+    uint64_t token_ns; /* its last one */
     struct ox_ids drawn;
-    size_t n_reached;     /* most of its tokens that were computed or found at a time */
+    size_t n_reached;      /* most of its tokens that were computed or found at a time */
     int32_t n_cached_seen; /* of them found, as the sums know it */
     enum ox_status status; /* OX_OK while it goes on well */
     struct ox_error err;
-    bool over;            /* the answer is whole */
-    bool cancelled;       /* under the mutex */
+    bool over;               /* the answer is whole */
+    bool cancelled;          /* under the mutex */
     struct oxcart_slot seen; /* under the mutex */
 };
 
@@ -43,15 +43,15 @@ struct ox_request {
 struct ox_slot {
     struct ox_request *request; /* NULL: free */
     struct ox_kv kv;
-    struct ox_block *last;   /* of the timeline's first n_chained blocks, which the store knows; NULL: none */
+    struct ox_block *last; /* of the timeline's first n_chained blocks, which the store knows; NULL: none */
     size_t n_chained;
-    uint32_t *n_drawn;       /* [vocab] */
-    size_t n_rows;           /* in the pass in hand */
-    const float *logits;     /* from it, or NULL */
-    int32_t id;              /* drawn from them; -1: the answer is over without one more */
-    uint64_t served;         /* when its prompt was worked on last, counted in pieces */
-    bool tried;              /* its prompt was looked at for this pass */
-    bool reading;            /* ... and waits for blocks from the disk */
+    uint32_t *n_drawn;   /* [vocab] */
+    size_t n_rows;       /* in the pass in hand */
+    const float *logits; /* from it, or NULL */
+    int32_t id;          /* drawn from them; -1: the answer is over without one more */
+    uint64_t served;     /* when its prompt was worked on last, counted in pieces */
+    bool tried;          /* its prompt was looked at for this pass */
+    bool reading;        /* ... and waits for blocks from the disk */
 };
 
 struct oxcart_scheduler {
@@ -66,12 +66,13 @@ struct oxcart_scheduler {
     struct ox_kv_pool *pool;
     size_t pool_blocks;
     struct ox_state *state;
-    struct ox_row *rows;           /* [max_rows] */
-    struct ox_slot *slots;         /* [n_slots] */
-    struct ox_slot **order;        /* [n_slots] the oldest request first */
-    struct ox_sampler *samplers;   /* [n_workers] scratch */
+    struct ox_row *rows;         /* [max_rows] */
+    struct ox_slot *slots;       /* [n_slots] */
+    struct ox_slot **order;      /* [n_slots] the oldest request first */
+    struct ox_sampler *samplers; /* [n_samplers] scratch of the first workers, which draw */
+    size_t n_samplers;
     struct ox_block_store *store;
-    uint64_t *words;               /* [block] */
+    uint64_t *words; /* [block] */
     struct ox_cost cost;
     struct ox_pace pace;
     uint64_t n_pieces;
@@ -79,18 +80,18 @@ struct oxcart_scheduler {
     double longest_pause_s;
     /* the pass in hand */
     size_t n_rows;
-    size_t n_piece;                /* rows of prompts */
-    double piece_weight;           /* of them on average */
-    size_t n_beside;               /* answers in it */
-    double pass_s;                 /* how long it took */
+    size_t n_piece;      /* rows of prompts */
+    double piece_weight; /* of them on average */
+    size_t n_beside;     /* answers in it */
+    double pass_s;       /* how long it took */
 
-    pthread_mutex_t mutex;         /* for all that follows */
+    pthread_mutex_t mutex; /* for all that follows */
     pthread_cond_t wake;
-    struct ox_request *waiting;    /* in the order of submission */
+    struct ox_request *waiting; /* in the order of submission */
     size_t n_waiting;
     uint64_t next_ticket;
-    uint64_t round;                /* of the request that was admitted last */
-    uint64_t n_news;               /* counts what may let a waiting run go on */
+    uint64_t round;  /* of the request that was admitted last */
+    uint64_t n_news; /* counts what may let a waiting run go on */
     bool stopping;
     bool stop_now;
     struct oxcart_scheduler_stats stats;

@@ -17,7 +17,7 @@
  */
 #include <string.h>
 
-#include "base/ckd.h"
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "engine/block_store.h"
 #include "engine/session.h"
@@ -42,34 +42,6 @@ struct session_header {
     uint64_t n_computed;
 };
 
-static void put(uint8_t *p, uint64_t value, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        p[i] = (uint8_t)(value >> (8U * i));
-    }
-}
-
-static uint64_t get(const uint8_t *p, size_t n)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < n; i++) {
-        value |= (uint64_t)p[i] << (8U * i);
-    }
-    return value;
-}
-
-static void put_hash(uint8_t *p, struct ox_hash hash)
-{
-    put(p, hash.word[0], 8);
-    put(p + 8, hash.word[1], 8);
-}
-
-static struct ox_hash get_hash(const uint8_t *p)
-{
-    const struct ox_hash hash = {{get(p, 8), get(p + 8, 8)}};
-    return hash;
-}
-
 static uint64_t round_up(uint64_t n)
 {
     return (n + 63) / 64 * 64;
@@ -79,15 +51,15 @@ static void write_header(const struct session_header *header, uint8_t bytes[HEAD
 {
     memset(bytes, 0, HEADER_BYTES);
     memcpy(bytes, magic, sizeof magic);
-    put(bytes + 8, VERSION, 4);
-    put(bytes + 12, HEADER_BYTES, 4);
-    put_hash(bytes + 16, header->identity);
-    put(bytes + 32, header->note_bytes, 8);
-    put_hash(bytes + 40, header->note_sum);
-    put(bytes + 56, header->n_tokens, 8);
-    put_hash(bytes + 64, header->ids_sum);
-    put(bytes + 80, header->n_computed, 8);
-    put_hash(bytes + HASH_AT, ox_siphash(header_key, bytes, HASH_AT));
+    ox_bytes_put(bytes + 8, VERSION, 4);
+    ox_bytes_put(bytes + 12, HEADER_BYTES, 4);
+    ox_bytes_put_hash(bytes + 16, header->identity);
+    ox_bytes_put(bytes + 32, header->note_bytes, 8);
+    ox_bytes_put_hash(bytes + 40, header->note_sum);
+    ox_bytes_put(bytes + 56, header->n_tokens, 8);
+    ox_bytes_put_hash(bytes + 64, header->ids_sum);
+    ox_bytes_put(bytes + 80, header->n_computed, 8);
+    ox_bytes_put_hash(bytes + HASH_AT, ox_siphash(header_key, bytes, HASH_AT));
 }
 
 static enum ox_status read_header(const char *path, struct session_header *header, struct ox_error *err)
@@ -97,16 +69,17 @@ static enum ox_status read_header(const char *path, struct session_header *heade
     if (status != OX_OK) {
         return status;
     }
-    if (memcmp(bytes, magic, sizeof magic) != 0 || get(bytes + 8, 4) != VERSION || get(bytes + 12, 4) != HEADER_BYTES ||
-        !ox_hash_equal(get_hash(bytes + HASH_AT), ox_siphash(header_key, bytes, HASH_AT))) {
+    if (memcmp(bytes, magic, sizeof magic) != 0 || ox_bytes_get(bytes + 8, 4) != VERSION ||
+        ox_bytes_get(bytes + 12, 4) != HEADER_BYTES ||
+        !ox_hash_equal(ox_bytes_get_hash(bytes + HASH_AT), ox_siphash(header_key, bytes, HASH_AT))) {
         return ox_error_set(err, OX_E_FORMAT, "%s: no saved session of version %u, or damaged", path, VERSION);
     }
-    header->identity = get_hash(bytes + 16);
-    header->note_bytes = get(bytes + 32, 8);
-    header->note_sum = get_hash(bytes + 40);
-    header->n_tokens = get(bytes + 56, 8);
-    header->ids_sum = get_hash(bytes + 64);
-    header->n_computed = get(bytes + 80, 8);
+    header->identity = ox_bytes_get_hash(bytes + 16);
+    header->note_bytes = ox_bytes_get(bytes + 32, 8);
+    header->note_sum = ox_bytes_get_hash(bytes + 40);
+    header->n_tokens = ox_bytes_get(bytes + 56, 8);
+    header->ids_sum = ox_bytes_get_hash(bytes + 64);
+    header->n_computed = ox_bytes_get(bytes + 80, 8);
     if (header->note_bytes > MAX_NOTE_BYTES || header->n_tokens > INT32_MAX || header->n_computed > header->n_tokens) {
         return ox_error_set(err, OX_E_FORMAT, "%s: the sizes in it make no sense", path);
     }
@@ -195,7 +168,7 @@ static enum ox_status save(const struct oxcart_session *session, const char *pat
         return ox_error_nomem(err, n_ids * sizeof(int32_t));
     }
     for (size_t i = 0; i < n_ids; i++) {
-        put(saving->ids + sizeof(int32_t) * i, (uint32_t)session->ids.ptr[i], sizeof(int32_t));
+        ox_bytes_put(saving->ids + sizeof(int32_t) * i, (uint32_t)session->ids.ptr[i], sizeof(int32_t));
     }
     const struct session_header header = {.identity = chain->record.identity,
                                           .note_bytes = note_bytes,
@@ -288,7 +261,7 @@ static enum ox_status read_ids(const struct oxcart_session *session, const char 
         status = ox_error_set(err, OX_E_FORMAT, "%s: the tokens in it are damaged", path);
     }
     for (size_t i = 0; status == OX_OK && i < n; i++) {
-        const uint64_t id = get(bytes + sizeof(int32_t) * i, sizeof(int32_t));
+        const uint64_t id = ox_bytes_get(bytes + sizeof(int32_t) * i, sizeof(int32_t));
         if (!is_text_id(session->engine, id)) {
             status = ox_error_set(err, OX_E_FORMAT, "%s: token %zu is no id of a text of this model", path, i);
         } else if (ox_ids_add(ids, (int32_t)id) != 0) {

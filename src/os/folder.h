@@ -30,8 +30,8 @@ enum ox_status ox_folder_list(const char *path,
 uint64_t ox_folder_free_bytes(const char *path);
 
 /* Read len bytes at offset of the regular file at path; OX_E_FORMAT if it ends before. */
-enum ox_status ox_file_read_at(const char *path, uint64_t offset, void *bytes, size_t len, struct ox_error *err)
-    OX_MUST_USE;
+enum ox_status ox_file_read_at(const char *path, uint64_t offset, void *bytes, size_t len,
+                               struct ox_error *err) OX_MUST_USE;
 
 /* Say that it was changed now; remove it. What fails is not told: both are advice. */
 void ox_file_touch(const char *path);

@@ -184,6 +184,7 @@ int main(int argc, char **argv)
     mk_remove_folder(FOLDER);
     IS_INT(n_looked, n, "every restart came up");
     IS_INT(sum.n_wrong, 0, "wrong answers");
-    OK(sum.n_read > 0, "%" PRIu64 " blocks were taken from the folder, %" PRIu64 " were refused", sum.n_read, sum.n_bad);
+    OK(sum.n_read > 0, "%" PRIu64 " blocks were taken from the folder, %" PRIu64 " were refused", sum.n_read,
+       sum.n_bad);
     return tap_done();
 }

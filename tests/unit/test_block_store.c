@@ -117,7 +117,8 @@ static void test_tree(void)
     OK(ox_block_store_find(store, NULL, words_of(1, 0)) == a && ox_block_store_find(store, a, words_of(1, 1)) == b &&
            ox_block_store_find(store, NULL, words_of(2, 0)) == c,
        "found");
-    OK(ox_block_store_find(store, c, words_of(1, 1)) == NULL && ox_block_store_find(store, NULL, words_of(1, 1)) == NULL,
+    OK(ox_block_store_find(store, c, words_of(1, 1)) == NULL &&
+           ox_block_store_find(store, NULL, words_of(1, 1)) == NULL,
        "not after another history");
     OK(ox_block_store_n_blocks(store) == 3 && ox_block_store_n_unused(store) == 3 && ox_kv_pool_n_free(pool) == 7,
        "counted");

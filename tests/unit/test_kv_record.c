@@ -76,9 +76,14 @@ int main(void)
         size_t at;
         uint32_t value;
         const char *what;
-    } rows[] = {{8, 2, "another version"},       {12, 64, "a header without words"}, {12, 1, "an odd length"},
-                {12, 1U << 24, "a huge header"}, {64, 0, "no tokens in a block"},    {64, 1U << 20, "more words than fit"},
-                {68, 0, "no tokens"},            {68, 8, "more tokens than fit"}};
+    } rows[] = {{8, 2, "another version"},
+                {12, 64, "a header without words"},
+                {12, 1, "an odd length"},
+                {12, 1U << 24, "a huge header"},
+                {64, 0, "no tokens in a block"},
+                {64, 1U << 20, "more words than fit"},
+                {68, 0, "no tokens"},
+                {68, 8, "more tokens than fit"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         memcpy(bad, bytes, len);
         put_u32(bad + rows[i].at, rows[i].value);

@@ -63,7 +63,8 @@ static void test_machines(void)
         double mean;
         play(&rows[i].m, 0.5, rows[i].weight, &longest, &later, &mean);
         const bool can = rows[i].m.base_s < 0.4;
-        OK(!can || (longest <= 0.5 && later <= 0.5), "%s: longest pass %.3f s, later %.3f s", rows[i].name, longest, later);
+        OK(!can || (longest <= 0.5 && later <= 0.5), "%s: longest pass %.3f s, later %.3f s", rows[i].name, longest,
+           later);
         OK(mean >= 0.6 * rows[i].most_rows && mean <= 1.01 * rows[i].most_rows, "%s: %.1f rows a piece, %.0f fit",
            rows[i].name, mean, rows[i].most_rows);
     }

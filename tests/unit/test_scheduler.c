@@ -42,6 +42,7 @@ static void make_questions(struct oxcart_engine *engine)
         it->sampling.has_seed = 1;
         it->sampling.seed = q;
         it->sampling.ignore_end = 1;
+        it->sampling.has_logprobs = 1; /* every bit of the logits counts */
         struct oxcart_result result;
         all = all && oxcart_session_set_tokens(session, it->ids, it->n, NULL) == OXCART_OK &&
               demo_decode(session, &it->sampling, &it->alone, &result) == OXCART_OK;
@@ -54,6 +55,7 @@ static bool is_alone(const struct asked *asked, const struct question *question)
 {
     return asked->status == OXCART_OK && asked->n_done == 1 && asked->reply.n_ids == question->alone.n_ids &&
            memcmp(asked->reply.ids, question->alone.ids, question->alone.n_ids * sizeof(int32_t)) == 0 &&
+           memcmp(asked->reply.logprobs, question->alone.logprobs, question->alone.n_ids * sizeof(double)) == 0 &&
            strcmp(asked->reply.content, question->alone.content) == 0;
 }
 
@@ -147,7 +149,8 @@ static void test_little_memory(struct oxcart_engine *engine)
     serving_close(&serving, OXCART_STOP_FINISH);
     struct oxcart_error err = {0};
     options.kv_bytes -= info.kv_token_bytes * 64;
-    OK(oxcart_scheduler_open(engine, &options, &serving.scheduler, &err) == OXCART_E_ARG, "too little: %s", err.message);
+    OK(oxcart_scheduler_open(engine, &options, &serving.scheduler, &err) == OXCART_E_ARG, "too little: %s",
+       err.message);
 }
 
 /* ---- the queue ------------------------------------------------------------------------------------------------- */
@@ -198,7 +201,8 @@ static void test_queue(struct oxcart_engine *engine)
     OK(!ask_ids(engine, &serving, few_ids, 5, 1, &sampling, &asked[5]) && asked[5].status == OXCART_E_CANCELLED,
        "stopping: %s", asked[5].err.message);
     await(&asked[4]);
-    OK(asked[2].done && asked[2].status == OXCART_OK && asked[2].reply.n_ids == 400, "those that are there are finished");
+    OK(asked[2].done && asked[2].status == OXCART_OK && asked[2].reply.n_ids == 400,
+       "those that are there are finished");
     OK(asked[4].status == OXCART_E_CANCELLED && asked[4].reply.n_ids == 7, "and stopped by their handlers");
     serving_close(&serving, OXCART_STOP_NOW);
 }

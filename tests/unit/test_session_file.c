@@ -56,7 +56,8 @@ int main(void)
            oxcart_session_save(session, FILE_NAME, note, sizeof note - 1, &err) == OXCART_OK,
        "saved %s", err.message);
     OK(goes_on(session, expected, &n_cached), "the session goes on");
-    OK(oxcart_session_load(other, FILE_NAME, &got, &got_bytes, &err) == OXCART_OK, "another one loads it %s", err.message);
+    OK(oxcart_session_load(other, FILE_NAME, &got, &got_bytes, &err) == OXCART_OK, "another one loads it %s",
+       err.message);
     OK(got_bytes == sizeof note - 1 && strcmp(got, note) == 0, "the note");
     oxcart_free(got);
     OK(oxcart_session_tokens(other, &timeline) == N && memcmp(timeline, ids, sizeof ids) == 0, "the tokens");
@@ -69,7 +70,8 @@ int main(void)
     OK(oxcart_session_load(small, FILE_NAME, NULL, NULL, &err) == OXCART_E_STATE &&
            oxcart_session_tokens(small, NULL) == 0,
        "a context that is too small: %s", err.message);
-    OK(oxcart_session_load(small, "test_session_file.none", NULL, NULL, &err) == OXCART_E_IO, "no file: %s", err.message);
+    OK(oxcart_session_load(small, "test_session_file.none", NULL, NULL, &err) == OXCART_E_IO, "no file: %s",
+       err.message);
     OK(oxcart_session_save(small, FILE_NAME ".empty", NULL, 0, &err) == OXCART_OK &&
            oxcart_session_load(other, FILE_NAME ".empty", &got, &got_bytes, &err) == OXCART_OK && got_bytes == 0 &&
            oxcart_session_tokens(other, NULL) == 0,
