@@ -421,7 +421,7 @@ struct oxcart_scheduler_options {
     int32_t n_queue;        /* requests that may wait; 0: 64; negative: none */
     int32_t n_ctx;          /* longest prompt and answer of a request; as in sessions */
     const char *kv;         /* as in sessions */
-    uint64_t kv_bytes;      /* memory for KV blocks of running answers and kept beginnings; 0: a quarter of what is free */
+    uint64_t kv_bytes;      /* memory for KV blocks, of answers and kept beginnings; 0: a quarter of what is free */
     int32_t max_stall_ms;   /* longest pause that another prompt may put into a running answer; 0: 500 */
     const char *cache_dir;  /* folder (made if missing) for KV blocks, used by one process at a time; NULL: none */
     uint64_t cache_bytes;   /* most that is kept there; 0: a fifth of the space that is free or already ours */

@@ -261,9 +261,9 @@ static void add_piece(struct oxcart_scheduler *s, struct ox_slot *slot)
         return;
     }
     const size_t left = ox_request_n_tokens(r) - slot->kv.n_tokens;
-    const size_t most = left < OX_BATCH_ROWS ? left : OX_BATCH_ROWS;
+    const size_t most = left < OX_SCHEDULER_ROWS ? left : OX_SCHEDULER_ROWS;
     const double weight = weight_of(s, slot, most);
-    const size_t fit = s->n_beside > 0 ? ox_pace_rows(&s->pace, weight, OX_BATCH_ROWS) : OX_BATCH_ROWS;
+    const size_t fit = s->n_beside > 0 ? ox_pace_rows(&s->pace, weight, OX_SCHEDULER_ROWS) : OX_SCHEDULER_ROWS;
     if (fit <= s->n_piece) {
         return;
     }
@@ -289,7 +289,7 @@ static void choose_rows(struct oxcart_scheduler *s)
         s->slots[i].tried = false;
         s->slots[i].reading = false;
     }
-    for (struct ox_slot *slot = next_prompt(s); slot != NULL && s->n_piece < OX_BATCH_ROWS; slot = next_prompt(s)) {
+    for (struct ox_slot *slot = next_prompt(s); slot != NULL && s->n_piece < OX_SCHEDULER_ROWS; slot = next_prompt(s)) {
         add_piece(s, slot);
     }
 }

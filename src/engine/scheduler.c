@@ -32,7 +32,7 @@ static enum ox_status check_options(const struct oxcart_scheduler_options *o, st
     return OX_OK;
 }
 
-/* Blocks for kv_bytes, or for a quarter of what is free, but then at least for one whole request. */
+/* Blocks for kv_bytes, or for a quarter of what the weights leave free, but then at least for one whole request. */
 static enum ox_status size_pool(struct oxcart_scheduler *s, uint64_t kv_bytes, struct ox_error *err)
 {
     const size_t block = s->engine->config.block;
@@ -44,7 +44,9 @@ static enum ox_status size_pool(struct oxcart_scheduler *s, uint64_t kv_bytes, s
         if (status != OX_OK) {
             return status;
         }
-        blocks = memory.available / 4 / s->layout.block_bytes;
+        /* a checkpoint's weights will be there as well, a synthetic model's are */
+        const uint64_t weights = s->engine->synthetic.ptr != NULL ? 0 : s->engine->weight_bytes;
+        blocks = memory.available > weights ? (memory.available - weights) / 4 / s->layout.block_bytes : 0;
         blocks = blocks < least ? least : blocks;
     }
     if (blocks < least) {
@@ -90,7 +92,7 @@ static enum ox_status open_memory(struct oxcart_scheduler *s, enum ox_kv_format 
                                   struct ox_error *err)
 {
     const struct ox_model *model = &s->engine->model;
-    s->max_rows = OX_BATCH_ROWS + s->n_slots;
+    s->max_rows = OX_SCHEDULER_ROWS + s->n_slots;
     enum ox_status status = ox_kv_layout_init(&s->engine->config, format, &s->layout, err);
     if (status == OX_OK) {
         status = size_pool(s, kv_bytes, err);

@@ -17,6 +17,9 @@
 #include "engine/pace.h"
 #include "engine/request_prompt.h"
 
+/* Most rows of prompts in a pass, also where no answer runs: whoever comes or leaves meanwhile waits for its end. */
+#define OX_SCHEDULER_ROWS 512
+
 /* One request from its submission to its end. */
 struct ox_request {
     struct ox_request *next;

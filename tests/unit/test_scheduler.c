@@ -369,6 +369,71 @@ static void test_logprobs(struct oxcart_engine *engine)
     oxcart_session_close(&session);
 }
 
+/* ---- from inside a handler -------------------------------------------------------------------------------------- */
+
+struct chained {
+    struct asked first;
+    struct asked second;
+    struct oxcart_prompt *prompt;
+    struct oxcart_sampling sampling;
+    size_t n_tokens;
+    bool handed_in;
+};
+
+/* At its third token the first request hands in another one and cancels itself. */
+static int on_chained(void *user, const struct oxcart_event *event)
+{
+    struct chained *chained = user;
+    struct oxcart_scheduler *scheduler = chained->first.serving->scheduler;
+    if (event->kind == OXCART_EVENT_TOKEN && ++chained->n_tokens == 3) {
+        chained->handed_in =
+            ask_prompt(chained->first.serving, chained->prompt, 2, &chained->sampling, &chained->second);
+        struct oxcart_slot slots[4];
+        chained->handed_in = chained->handed_in && oxcart_scheduler_slots(scheduler, slots, 4) == 2;
+        oxcart_scheduler_cancel(scheduler, chained->first.ticket);
+    }
+    return 0;
+}
+
+static void on_first_done(void *user, enum oxcart_status status, const struct oxcart_result *result,
+                          const struct oxcart_error *err)
+{
+    struct chained *chained = user;
+    asked_done(&chained->first, status, result, err);
+}
+
+static void test_inside_handlers(struct oxcart_engine *engine)
+{
+    static struct chained chained;
+    static struct asked asked[2];
+    struct serving serving;
+    const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 1024, .n_parallel = 3};
+    serving_open(engine, &options, &serving);
+    chained.prompt = ids_prompt(engine, few_ids, 5);
+    chained.sampling = many_tokens(400);
+    chained.first.serving = &serving;
+    const struct oxcart_request request = {.size = sizeof request,
+                                           .prompt = chained.prompt,
+                                           .sampling = &chained.sampling,
+                                           .handler = on_chained,
+                                           .done = on_first_done,
+                                           .user = &chained};
+    OK(oxcart_scheduler_submit(serving.scheduler, &request, &chained.first.ticket, NULL) == OXCART_OK, "handed in");
+    await(&chained.first);
+    OK(chained.first.status == OXCART_E_CANCELLED && chained.n_tokens == 3 && chained.handed_in,
+       "a handler cancels its request and hands in another");
+    await_tokens(&chained.second, 5);
+    OK(ask_prompt(&serving, chained.prompt, 3, &chained.sampling, &asked[0]) &&
+           ask_prompt(&serving, chained.prompt, 3, &chained.sampling, &asked[1]),
+       "two more");
+    await_tokens(&asked[1], 2);
+    oxcart_prompt_free(&chained.prompt);
+    serving_close(&serving, OXCART_STOP_NOW);
+    OK(chained.second.done && chained.second.status == OXCART_E_CANCELLED && asked[0].n_done == 1 &&
+           asked[0].status == OXCART_E_CANCELLED && asked[1].n_done == 1 && asked[1].status == OXCART_E_CANCELLED,
+       "stopping at once ends them all");
+}
+
 /* ---- the folder ------------------------------------------------------------------------------------------------ */
 
 static void ask_with_folder(struct oxcart_engine *engine, const char *folder, bool with_thread, const char *what,
@@ -418,6 +483,7 @@ int main(void)
     test_fair(engine);
     test_conversation(engine);
     test_logprobs(engine);
+    test_inside_handlers(engine);
     test_folder(engine);
     oxcart_engine_close(&engine);
     return tap_done();
