@@ -317,6 +317,59 @@ static void test_conversation(struct oxcart_engine *engine)
     serving_close(&serving, OXCART_STOP_FINISH);
 }
 
+/* ---- constraints ----------------------------------------------------------------------------------------------- */
+
+static const char city_schema[] =
+    "{\"type\": \"object\", \"properties\": {\"city\": {\"type\": \"string\", \"pattern\": \"^[A-Z][a-z]+$\", "
+    "\"maxLength\": 9}, \"n\": {\"type\": \"integer\"}}, \"required\": [\"city\", \"n\"]}";
+
+/* Hot answers held to the schema, together: what sessions give for the same seeds. */
+static void test_constraint(struct oxcart_engine *engine)
+{
+    enum { N = 4 };
+    static struct asked asked[N];
+    static struct demo_reply alone;
+    struct oxcart_result result;
+    char schema[sizeof city_schema];
+    struct oxcart_prompt *prompt = NULL;
+    struct oxcart_error err = {0};
+    const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 1024};
+    struct oxcart_session *session = demo_session(engine, 1024);
+    struct oxcart_sampling sampling = many_tokens(DEMO_MOST);
+    struct serving serving;
+    serving_open(engine, &options, &serving);
+    sampling.ignore_end = 0;
+    sampling.temperature = 2.5F;
+    sampling.has_seed = 1;
+    sampling.json_schema = schema;
+    sampling.json_schema_bytes = sizeof city_schema - 1;
+    OK(oxcart_prompt_from_messages(engine, capital, sizeof capital - 1, NULL, &prompt, &err) == OXCART_OK,
+       "a prompt %s", err.message);
+    sampling.constraint = OXCART_CONSTRAINT_TOOLS;
+    OK(!ask_prompt(&serving, prompt, 1, &sampling, &asked[0]) && asked[0].status == OXCART_E_STATE,
+       "calls where there are no tools: %s", asked[0].err.message);
+    sampling.constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
+    for (size_t i = 0; i < N; i++) {
+        sampling.seed = i;
+        memcpy(schema, city_schema, sizeof schema);
+        OK(ask_prompt(&serving, prompt, i, &sampling, &asked[i]), "handed in %s", asked[i].err.message);
+        memset(schema, '!', sizeof schema); /* it was copied */
+    }
+    memcpy(schema, city_schema, sizeof schema);
+    for (size_t i = 0; i < N; i++) {
+        sampling.seed = i;
+        await(&asked[i]);
+        OK(oxcart_session_set_messages(session, capital, sizeof capital - 1, NULL, &err) == OXCART_OK &&
+               demo_decode(session, &sampling, &alone, &result) == OXCART_OK,
+           "the same from a session %s", err.message);
+        OK(asked[i].status == OXCART_OK && asked[i].reply.content[0] == '{', "held to the schema");
+        IS_STR(asked[i].reply.content, alone.content, "and the session's answer");
+    }
+    oxcart_prompt_free(&prompt);
+    serving_close(&serving, OXCART_STOP_FINISH);
+    oxcart_session_close(&session);
+}
+
 /* ---- log-probabilities ----------------------------------------------------------------------------------------- */
 
 struct heard {
@@ -482,6 +535,7 @@ int main(void)
     test_refused(engine);
     test_fair(engine);
     test_conversation(engine);
+    test_constraint(engine);
     test_logprobs(engine);
     test_inside_handlers(engine);
     test_folder(engine);
