@@ -472,8 +472,9 @@ struct oxcart_request {
 };
 
 /* Hand in a request; *ticket (may be NULL) names it. OXCART_E_BUSY: the queue is full, OXCART_E_STATE: the prompt does not
- * fit into n_ctx, OXCART_E_CANCELLED: the scheduler is being stopped, OXCART_E_ARG: sampling makes no sense; done is not
- * called then. Handlers may be called before this returns. */
+ * fit into n_ctx, or a constraint wants tools or a tokenizer where there are none, OXCART_E_CANCELLED: the scheduler is
+ * being stopped, OXCART_E_ARG: sampling makes no sense; done is not called then. Handlers may be called before this
+ * returns. */
 OXCART_API enum oxcart_status oxcart_scheduler_submit(struct oxcart_scheduler *scheduler,
                                                       const struct oxcart_request *request, uint64_t *ticket,
                                                       struct oxcart_error *err);
