@@ -113,13 +113,23 @@ long_answer() { # until the terminal shows some hundred words, at most a minute
     done
 }
 
+# The status goes to a file: script(1) has one of its own when the end of its input meets a program that just left.
 chat_on_terminal() { # ARGUMENTS, in one word
-    TERM=xterm XDG_STATE_HOME=$work/state script -qec "$oxcart chat $1" /dev/null > "$work/terminal" 2>&1
+    TERM=xterm XDG_STATE_HOME=$work/state script -qc "trap : INT; $oxcart chat $1; echo \$? > $work/code" /dev/null > "$work/terminal" 2>&1
+}
+
+left() { # until the program has left, at most a minute: the terminal lives as long as whoever types at it
+    tries=0
+    while [ ! -s "$work/code" ] && [ $tries -lt 600 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
 }
 
 if have_terminal; then
     : > "$work/terminal"
-    (shown 1 '> '; printf 'Hello!\n'; shown 1 'Hello! How'; printf '/regen\n'; shown 2 'Hello! How'; shown 3 '> '; printf '\004') |
+    : > "$work/code"
+    (shown 1 '> '; printf 'Hello!\n'; shown 1 'Hello! How'; printf '/regen\n'; shown 2 'Hello! How'; shown 3 '> '; printf '\004'; left) |
         chat_on_terminal --greedy
     out=$(tr -d '\r' < "$work/terminal")
     is "$(printf '%s\n' "$out" | grep -c '^.*Hello! How can I help you?$')" 2 "a turn and a command"
@@ -139,8 +149,9 @@ END
     chmod +x "$work/editor"
     if grep -q 'define OX_HAVE_EDITLINE 1' "$build/config.h"; then
         : > "$work/terminal"
+        : > "$work/code"
         (shown 1 '> '; printf 'Repeat: plum\007'; shown 1 'of Peru?'; printf '\n'; shown 1 'Lima'; shown 2 '> '
-            printf 'Hello!\007\n'; shown 1 'help you'; printf '/quit\n') |
+            printf 'Hello!\007\n'; shown 1 'help you'; printf '/quit\n'; left) |
             VISUAL='' EDITOR=$work/editor chat_on_terminal --greedy
         has "$(tr -d '\r' < "$work/terminal")" '^[^>]*The capital of Peru is Lima\.$' "Ctrl-G: what \$EDITOR made of the line is the message"
         has "$(tr -d '\r' < "$work/terminal")" 'Hello! How can I help you\?$' "an editor that fails leaves the line alone"
@@ -148,13 +159,15 @@ END
         skip "Ctrl-G" "no libedit"
     fi
     : > "$work/terminal"
-    (shown 1 '> '; printf 'abc\003'; shown 1 'leaves)'; shown 2 '> '; printf '\003'; sleep 1) | chat_on_terminal ''
-    is "$?" 130 "Ctrl-C twice at the prompt: 130"
+    : > "$work/code"
+    (shown 1 '> '; printf 'abc\003'; shown 1 'leaves)'; shown 2 '> '; printf '\003'; left) | chat_on_terminal ''
+    is "$(cat "$work/code")" 130 "Ctrl-C twice at the prompt: 130"
     has "$(tr -d '\r' < "$work/terminal")" '^\(Ctrl-C again or Ctrl-D leaves\)$' "after the first it is said how to leave"
     : > "$work/terminal"
-    (shown 1 '> '; printf 'x\n'; long_answer; printf '\003'; shown 1 'stopped'; printf '/ctx\n'; shown 1 'of 32768'; printf '/quit\n') |
+    : > "$work/code"
+    (shown 1 '> '; printf 'x\n'; long_answer; printf '\003'; shown 1 'stopped'; printf '/ctx\n'; shown 1 'of 32768'; printf '/quit\n'; left) |
         chat_on_terminal "--seed=3 --temperature=100 --top-k=0 --top-p=1 --logit-bias=2038:-1e9 --logit-bias=2036:-1e9 --logit-bias=2037:-1e9"
-    is "$?" 0 "Ctrl-C stops an answer, not the program"
+    is "$(cat "$work/code")" 0 "Ctrl-C stops an answer, not the program"
     has "$(tr -d '\r' < "$work/terminal")" 'oxcart:.* stopped$' "it is said"
     has "$(tr -d '\r' < "$work/terminal")" '([2-9][0-9][0-9]|[0-9]{4,}) of 32768 tokens' "what was drawn is kept"
 else
