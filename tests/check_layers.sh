@@ -32,6 +32,8 @@ library_allowed() {
     os:hwloc.h | os:hwloc/* | os:numa.h | os:numaif.h | os:omp.h) ;;
     text:pcre2.h) ;;
     cli:editline/* | cli:histedit.h) ;;
+    server:microhttpd.h | server:curl/*) ;;
+    tests:microhttpd.h | tests:curl/*) ;;
     helper:stb/* | helper:webp/* | helper:libav* | helper:libsw*) ;;
     tests:omp.h | tests:hwloc.h | tests:pcre2.h | tests:stb/* | tests:webp/* | tests:libav*) ;;
     *:hwloc* | *:numa* | *:omp.h | *:pcre2* | *:editline* | *:histedit.h | *:curl/* | *:microhttpd.h | *:vulkan/* | \

@@ -5,8 +5,11 @@
 #include "base/rng.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/types.h>
+
+#include "base/str.h"
 
 static uint64_t rotate_left(uint64_t x, int by)
 {
@@ -67,5 +70,29 @@ int ox_rng_secret(void *p, size_t n)
         at += got;
         n -= (size_t)got;
     }
+    return 0;
+}
+
+int ox_rng_id(const char *prefix, char *id, size_t id_bytes)
+{
+    static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint8_t secret[64];
+    size_t used = sizeof secret;
+    size_t n = strlen(prefix);
+    memcpy(id, prefix, n);
+    while (n < id_bytes - 1) {
+        if (used == sizeof secret) {
+            if (ox_rng_secret(secret, sizeof secret) != 0) {
+                return -1;
+            }
+            used = 0;
+        }
+        const uint8_t byte = secret[used++];
+        if (byte < 248) { /* 4 * 62: every letter equally often */
+            id[n++] = letters[byte % 62];
+        }
+    }
+    id[n] = '\0';
+    ox_wipe(secret, sizeof secret);
     return 0;
 }

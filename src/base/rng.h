@@ -29,4 +29,8 @@ uint64_t ox_rng_below(struct ox_rng *rng, uint64_t n);
 /* Fill p with n unguessable bytes from the kernel; 0, or -1 if it gives none. */
 int ox_rng_secret(void *p, size_t n) OX_MUST_USE;
 
+/* Write prefix to id, then unguessable letters and digits up to its end (id_bytes with the NUL, more than the prefix
+ * needs). 0, or -1 if the kernel gives no bytes. */
+int ox_rng_id(const char *prefix, char *id, size_t id_bytes) OX_MUST_USE;
+
 #endif

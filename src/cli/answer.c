@@ -106,29 +106,6 @@ static bool make_sampling(const struct cli_args *args, struct sampling *sampling
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
 
-/* "call_" and 24 characters that nobody can guess. */
-static bool make_id(char id[ANSWER_ID_BYTES])
-{
-    static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    uint8_t secret[64];
-    size_t used = sizeof secret;
-    memcpy(id, "call_", 5);
-    for (size_t n = 5; n < ANSWER_ID_BYTES - 1;) {
-        if (used == sizeof secret) {
-            if (ox_rng_secret(secret, sizeof secret) != 0) {
-                return false;
-            }
-            used = 0;
-        }
-        const uint8_t byte = secret[used++];
-        if (byte < 248) { /* 4 * 62: every letter equally often */
-            id[n++] = letters[byte % 62];
-        }
-    }
-    id[ANSWER_ID_BYTES - 1] = '\0';
-    return true;
-}
-
 static struct answer_call *find_call(struct answer *answer, int32_t index)
 {
     for (size_t i = answer->n_calls; i > 0; i--) {
@@ -152,7 +129,7 @@ static void begin_call(struct answer *answer, int32_t index, struct ox_str name)
     call->index = index;
     answer->n_calls++;
     ox_buf_add_str(&call->name, name);
-    answer->failed = answer->failed || !make_id(call->id);
+    answer->failed = answer->failed || ox_rng_id("call_", call->id, sizeof call->id) != 0;
 }
 
 static void end_thinking(struct answer *answer)

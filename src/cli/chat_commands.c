@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/json_build.h"
 #include "base/mem.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
@@ -152,8 +153,8 @@ static void do_system(struct chat *chat, struct ox_str rest)
         return;
     }
     json_t *message = json_object();
-    json_out_set(&message, "role", json_out_text(ox_str_c("system")));
-    json_out_set(&message, "content", json_out_text(rest));
+    ox_json_set(&message, "role", ox_json_new_text(ox_str_c("system")));
+    ox_json_set(&message, "content", ox_json_new_text(rest));
     if (message == NULL || json_array_insert_new(messages, 0, message) != 0) {
         say(chat, "out of memory");
     }

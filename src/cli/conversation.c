@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/json_build.h"
 #include "base/mem.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
@@ -20,8 +21,8 @@ static bool append(json_t *conversation, json_t *message)
 static json_t *make_message(const char *role, struct ox_str text)
 {
     json_t *message = json_object();
-    json_out_set(&message, "role", json_out_text(ox_str_c(role)));
-    json_out_set(&message, "content", json_out_text(text));
+    ox_json_set(&message, "role", ox_json_new_text(ox_str_c(role)));
+    ox_json_set(&message, "content", ox_json_new_text(text));
     return message;
 }
 
@@ -38,10 +39,10 @@ bool conversation_add_part(json_t **parts, bool is_video, struct ox_str path)
     }
     ox_buf_add_str(&name, path);
     json_t *part = json_object();
-    json_out_set(&part, "type", json_out_text(ox_str_c(is_video ? "video" : "image")));
-    json_out_set(&part, is_video ? "video" : "image", ox_buf_failed(&name) ? NULL : json_out_text(ox_buf_str(&name)));
+    ox_json_set(&part, "type", ox_json_new_text(ox_str_c(is_video ? "video" : "image")));
+    ox_json_set(&part, is_video ? "video" : "image", ox_buf_failed(&name) ? NULL : ox_json_new_text(ox_buf_str(&name)));
     ox_buf_fini(&name);
-    json_out_append(parts, part);
+    ox_json_append(parts, part);
     return *parts != NULL;
 }
 
@@ -52,21 +53,21 @@ bool conversation_add_shown(json_t *conversation, json_t *parts, struct ox_str t
         return conversation_add(conversation, "user", text);
     }
     json_t *part = json_object();
-    json_out_set(&part, "type", json_out_text(ox_str_c("text")));
-    json_out_set(&part, "text", json_out_text(text));
-    json_out_append(&parts, part);
+    ox_json_set(&part, "type", ox_json_new_text(ox_str_c("text")));
+    ox_json_set(&part, "text", ox_json_new_text(text));
+    ox_json_append(&parts, part);
     json_t *message = json_object();
-    json_out_set(&message, "role", json_out_text(ox_str_c("user")));
-    json_out_set(&message, "content", parts);
+    ox_json_set(&message, "role", ox_json_new_text(ox_str_c("user")));
+    ox_json_set(&message, "content", parts);
     return append(conversation, message);
 }
 
 bool conversation_add_answer(json_t *conversation, const struct answer *answer)
 {
     json_t *message = make_message("assistant", ox_buf_str(&answer->content));
-    json_out_set(&message, "reasoning_content", json_out_text(ox_buf_str(&answer->reasoning)));
+    ox_json_set(&message, "reasoning_content", ox_json_new_text(ox_buf_str(&answer->reasoning)));
     if (answer->n_calls > 0) {
-        json_out_set(&message, "tool_calls", json_out_calls(answer));
+        ox_json_set(&message, "tool_calls", json_out_calls(answer));
     }
     return append(conversation, message);
 }
@@ -74,7 +75,7 @@ bool conversation_add_answer(json_t *conversation, const struct answer *answer)
 bool conversation_add_result(json_t *conversation, const char *call_id, struct ox_str text)
 {
     json_t *message = make_message("tool", text);
-    json_out_set(&message, "tool_call_id", json_out_text(ox_str_c(call_id)));
+    ox_json_set(&message, "tool_call_id", ox_json_new_text(ox_str_c(call_id)));
     return append(conversation, message);
 }
 
@@ -101,9 +102,9 @@ int conversation_new(const struct cli *cli, json_t **conversation)
         }
     }
     json_t *made = json_object();
-    json_out_set(&made, "messages", json_array());
+    ox_json_set(&made, "messages", json_array());
     if (tools != NULL) {
-        json_out_set(&made, "tools", tools);
+        ox_json_set(&made, "tools", tools);
     }
     const char *system = cli_text(&cli->args, OPT_SYSTEM, NULL);
     if (made == NULL || (system != NULL && !conversation_add(made, "system", ox_str_c(system)))) {
@@ -131,16 +132,10 @@ static bool messages_folder(const struct cli_args *args, char **folder)
     return slash == NULL || *folder != NULL;
 }
 
-static int add_part(const char *bytes, size_t len, void *user)
-{
-    struct ox_buf *buf = user;
-    ox_buf_add(buf, bytes, len);
-    return ox_buf_failed(buf) ? -1 : 0;
-}
-
 bool conversation_write(const json_t *conversation, struct ox_buf *text)
 {
-    return json_dump_callback(conversation, add_part, text, JSON_COMPACT) == 0 && !ox_buf_failed(text);
+    ox_json_write(conversation, text);
+    return !ox_buf_failed(text);
 }
 
 enum oxcart_status conversation_render(const struct cli *cli, const json_t *conversation,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/json_build.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
 #include "os/file.h"
@@ -173,14 +174,14 @@ static void print_releases(struct output *output, const struct machine *machine)
 
 static json_t *json_limit(uint64_t n)
 {
-    return n == UINT64_MAX ? json_null() : json_out_natural(n);
+    return n == UINT64_MAX ? json_null() : ox_json_new_natural(n);
 }
 
 static json_t *json_levels(void)
 {
     json_t *levels = json_object();
     for (size_t i = 0; i < OX_N_CPU_LEVELS; i++) {
-        json_out_set(&levels, ox_cpu_level_name((enum ox_cpu_level)i),
+        ox_json_set(&levels, ox_cpu_level_name((enum ox_cpu_level)i),
                      json_boolean(ox_cpu_has_level((enum ox_cpu_level)i)));
     }
     return levels;
@@ -192,10 +193,10 @@ static json_t *json_caches(const struct ox_topology *topology)
     for (int level = 1; level <= 3; level++) {
         if (ox_topology_cache_bytes(topology, level) > 0) {
             json_t *cache = json_object();
-            json_out_set(&cache, "level", json_integer(level));
-            json_out_set(&cache, "bytes", json_out_natural(ox_topology_cache_bytes(topology, level)));
-            json_out_set(&cache, "count", json_out_natural(ox_topology_n_caches(topology, level)));
-            json_out_append(&caches, cache);
+            ox_json_set(&cache, "level", json_integer(level));
+            ox_json_set(&cache, "bytes", ox_json_new_natural(ox_topology_cache_bytes(topology, level)));
+            ox_json_set(&cache, "count", ox_json_new_natural(ox_topology_n_caches(topology, level)));
+            ox_json_append(&caches, cache);
         }
     }
     return caches;
@@ -210,9 +211,9 @@ static json_t *json_nodes(const struct ox_topology *topology)
             n += ox_topology_core_node(topology, i) == node ? 1 : 0;
         }
         json_t *object = json_object();
-        json_out_set(&object, "cores", json_out_natural(n));
-        json_out_set(&object, "bytes", json_out_natural(ox_topology_node_bytes(topology, node)));
-        json_out_append(&nodes, object);
+        ox_json_set(&object, "cores", ox_json_new_natural(n));
+        ox_json_set(&object, "bytes", ox_json_new_natural(ox_topology_node_bytes(topology, node)));
+        ox_json_append(&nodes, object);
     }
     return nodes;
 }
@@ -224,11 +225,11 @@ static json_t *json_releases(const struct machine *machine)
         const uint64_t need = need_bytes(i);
         const uint64_t there = machine->memory.available;
         json_t *object = json_object();
-        json_out_set(&object, "name", json_out_text(ox_str_c(releases[i].name)));
-        json_out_set(&object, "bytes", json_out_natural(need));
-        json_out_set(&object, "fits", json_boolean(need <= there));
-        json_out_set(&object, "missing_bytes", json_out_natural(need > there ? need - there : 0));
-        json_out_append(&models, object);
+        ox_json_set(&object, "name", ox_json_new_text(ox_str_c(releases[i].name)));
+        ox_json_set(&object, "bytes", ox_json_new_natural(need));
+        ox_json_set(&object, "fits", json_boolean(need <= there));
+        ox_json_set(&object, "missing_bytes", ox_json_new_natural(need > there ? need - there : 0));
+        ox_json_append(&models, object);
     }
     return models;
 }
@@ -236,20 +237,20 @@ static json_t *json_releases(const struct machine *machine)
 static void print_json(struct output *output, const struct machine *machine)
 {
     json_t *object = json_object();
-    json_out_set(&object, "cpu", json_out_text(ox_str_c(ox_topology_cpu_name(machine->topology))));
-    json_out_set(&object, "cpu_level", json_out_text(ox_str_c(ox_cpu_level_name(ox_cpu_best_level()))));
-    json_out_set(&object, "cpu_levels", json_levels());
-    json_out_set(&object, "threads", json_out_natural(ox_topology_n_cores(machine->topology)));
-    json_out_set(&object, "caches", json_caches(machine->topology));
-    json_out_set(&object, "nodes", json_nodes(machine->topology));
-    json_out_set(&object, "memory_bytes", json_limit(machine->memory.total));
-    json_out_set(&object, "available_bytes", json_limit(machine->memory.available));
-    json_out_set(&object, "huge_pages", json_out_text(ox_str_c(machine->huge_pages)));
-    json_out_set(&object, "huge_page_bytes", json_out_natural(machine->memory.huge_page));
-    json_out_set(&object, "locked_memory_limit", json_limit(machine->lock_limit));
-    json_out_set(&object, "address_space_limit", json_limit(machine->space_limit));
-    json_out_set(&object, "gpus", json_array());
-    json_out_set(&object, "models", json_releases(machine));
+    ox_json_set(&object, "cpu", ox_json_new_text(ox_str_c(ox_topology_cpu_name(machine->topology))));
+    ox_json_set(&object, "cpu_level", ox_json_new_text(ox_str_c(ox_cpu_level_name(ox_cpu_best_level()))));
+    ox_json_set(&object, "cpu_levels", json_levels());
+    ox_json_set(&object, "threads", ox_json_new_natural(ox_topology_n_cores(machine->topology)));
+    ox_json_set(&object, "caches", json_caches(machine->topology));
+    ox_json_set(&object, "nodes", json_nodes(machine->topology));
+    ox_json_set(&object, "memory_bytes", json_limit(machine->memory.total));
+    ox_json_set(&object, "available_bytes", json_limit(machine->memory.available));
+    ox_json_set(&object, "huge_pages", ox_json_new_text(ox_str_c(machine->huge_pages)));
+    ox_json_set(&object, "huge_page_bytes", ox_json_new_natural(machine->memory.huge_page));
+    ox_json_set(&object, "locked_memory_limit", json_limit(machine->lock_limit));
+    ox_json_set(&object, "address_space_limit", json_limit(machine->space_limit));
+    ox_json_set(&object, "gpus", json_array());
+    ox_json_set(&object, "models", json_releases(machine));
     json_out_print(output, object, JSON_INDENT(1));
     json_decref(object);
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/json_build.h"
 #include "base/mem.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
@@ -174,14 +175,14 @@ static json_t *json_tensor(const struct inspection *x, const struct ox_tensor *t
 {
     json_t *shape = json_array();
     for (size_t d = 0; d < tensor->n_dims; d++) {
-        json_out_append(&shape, json_out_natural(tensor->dims[d]));
+        ox_json_append(&shape, ox_json_new_natural(tensor->dims[d]));
     }
     json_t *object = json_object();
-    json_out_set(&object, "name", json_out_text(tensor->name));
-    json_out_set(&object, "dtype", json_out_text(ox_str_c(ox_dtype_name(tensor->dtype))));
-    json_out_set(&object, "shape", shape);
-    json_out_set(&object, "bytes", json_out_natural(tensor->len));
-    json_out_set(&object, "file", json_out_text(ox_str_c(ox_checkpoint_file_path(x->checkpoint, tensor->i_file))));
+    ox_json_set(&object, "name", ox_json_new_text(tensor->name));
+    ox_json_set(&object, "dtype", ox_json_new_text(ox_str_c(ox_dtype_name(tensor->dtype))));
+    ox_json_set(&object, "shape", shape);
+    ox_json_set(&object, "bytes", ox_json_new_natural(tensor->len));
+    ox_json_set(&object, "file", ox_json_new_text(ox_str_c(ox_checkpoint_file_path(x->checkpoint, tensor->i_file))));
     return object;
 }
 
@@ -190,7 +191,7 @@ static json_t *json_layers(const bool *flags, size_t n)
     json_t *array = json_array();
     for (size_t i = 0; i < n; i++) {
         if (flags[i]) {
-            json_out_append(&array, json_out_natural(i));
+            ox_json_append(&array, ox_json_new_natural(i));
         }
     }
     return array;
@@ -215,12 +216,12 @@ static json_t *json_config(const struct ox_config *c)
     };
     json_t *object = json_object();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        json_out_set(&object, rows[i].name, json_out_natural(rows[i].value));
+        ox_json_set(&object, rows[i].name, ox_json_new_natural(rows[i].value));
     }
-    json_out_set(&object, "rope_theta", json_real(c->rope_theta));
-    json_out_set(&object, "moe_layers", json_layers(c->moe_layer, c->n_layers));
-    json_out_set(&object, "sparse_layers", json_layers(c->sparse_layer, c->n_layers));
-    json_out_set(&object, "vision", json_boolean(c->has_vision));
+    ox_json_set(&object, "rope_theta", json_real(c->rope_theta));
+    ox_json_set(&object, "moe_layers", json_layers(c->moe_layer, c->n_layers));
+    ox_json_set(&object, "sparse_layers", json_layers(c->sparse_layer, c->n_layers));
+    ox_json_set(&object, "vision", json_boolean(c->has_vision));
     return object;
 }
 
@@ -234,29 +235,29 @@ static void print_list_json(const struct inspection *x)
     sum_up(x->checkpoint, totals);
     for (size_t i = 0; i < ox_checkpoint_n_files(x->checkpoint); i++) {
         json_t *file = json_object();
-        json_out_set(&file, "path", json_out_text(ox_str_c(ox_checkpoint_file_path(x->checkpoint, i))));
-        json_out_set(&file, "bytes", json_out_natural(ox_checkpoint_file_bytes(x->checkpoint, i)));
-        json_out_append(&files, file);
+        ox_json_set(&file, "path", ox_json_new_text(ox_str_c(ox_checkpoint_file_path(x->checkpoint, i))));
+        ox_json_set(&file, "bytes", ox_json_new_natural(ox_checkpoint_file_bytes(x->checkpoint, i)));
+        ox_json_append(&files, file);
     }
     for (size_t i = 0; i < ox_checkpoint_n_tensors(x->checkpoint); i++) {
-        json_out_append(&tensors, json_tensor(x, ox_checkpoint_tensor(x->checkpoint, i)));
+        ox_json_append(&tensors, json_tensor(x, ox_checkpoint_tensor(x->checkpoint, i)));
     }
     for (size_t d = 0; d < N_DTYPES; d++) {
         if (totals[d].n_tensors > 0) {
             json_t *total = json_object();
-            json_out_set(&total, "tensors", json_out_natural(totals[d].n_tensors));
-            json_out_set(&total, "bytes", json_out_natural(totals[d].n_bytes));
-            json_out_set(&formats, ox_dtype_name((enum ox_dtype)d), total);
+            ox_json_set(&total, "tensors", ox_json_new_natural(totals[d].n_tensors));
+            ox_json_set(&total, "bytes", ox_json_new_natural(totals[d].n_bytes));
+            ox_json_set(&formats, ox_dtype_name((enum ox_dtype)d), total);
         }
     }
-    json_out_set(&object, "model", json_out_text(ox_str_c(x->path)));
-    json_out_set(&object, "bytes", json_out_natural(ox_checkpoint_data_bytes(x->checkpoint)));
-    json_out_set(&object, "files", files);
-    json_out_set(&object, "formats", formats);
+    ox_json_set(&object, "model", ox_json_new_text(ox_str_c(x->path)));
+    ox_json_set(&object, "bytes", ox_json_new_natural(ox_checkpoint_data_bytes(x->checkpoint)));
+    ox_json_set(&object, "files", files);
+    ox_json_set(&object, "formats", formats);
     if (x->has_config) {
-        json_out_set(&object, "config", json_config(&x->config));
+        ox_json_set(&object, "config", json_config(&x->config));
     }
-    json_out_set(&object, "tensors", tensors);
+    ox_json_set(&object, "tensors", tensors);
     json_out_print(x->cli->output, object, JSON_INDENT(1));
     json_decref(object);
 }
@@ -269,9 +270,9 @@ static void add_finding(struct inspection *x, struct ox_str name, const char *se
     x->n_bad++;
     if (cli_given(&x->cli->args, OPT_JSON)) {
         json_t *finding = json_object();
-        json_out_set(&finding, "tensor", name.len > 0 ? json_out_text(name) : json_null());
-        json_out_set(&finding, "problem", json_out_text(ox_str_c(sentence)));
-        json_out_append(&x->bad, finding);
+        ox_json_set(&finding, "tensor", name.len > 0 ? ox_json_new_text(name) : json_null());
+        ox_json_set(&finding, "problem", ox_json_new_text(ox_str_c(sentence)));
+        ox_json_append(&x->bad, finding);
         return;
     }
     struct ox_buf line = {0};
@@ -320,10 +321,10 @@ static int verify(struct inspection *x)
     const uint64_t n_bytes = ox_checkpoint_data_bytes(x->checkpoint);
     if (cli_given(&x->cli->args, OPT_JSON)) {
         json_t *object = json_object();
-        json_out_set(&object, "model", json_out_text(ox_str_c(x->path)));
-        json_out_set(&object, "tensors", json_out_natural(n_tensors));
-        json_out_set(&object, "bytes", json_out_natural(n_bytes));
-        json_out_set(&object, "bad", json_incref(x->bad));
+        ox_json_set(&object, "model", ox_json_new_text(ox_str_c(x->path)));
+        ox_json_set(&object, "tensors", ox_json_new_natural(n_tensors));
+        ox_json_set(&object, "bytes", ox_json_new_natural(n_bytes));
+        ox_json_set(&object, "bad", json_incref(x->bad));
         json_out_print(output, object, JSON_INDENT(1));
         json_decref(object);
     } else {

@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "base/json_build.h"
 #include "base/mem.h"
 #include "cli/answer.h"
 #include "cli/input.h"
@@ -20,17 +21,17 @@ static void print_json(struct output *output, const struct score *score, double 
     json_t *tokens = json_array();
     for (size_t i = 0; i < score->n_ids; i++) {
         json_t *token = json_object();
-        json_out_set(&token, "id", json_integer(score->ids[i]));
-        json_out_set(&token, "logprob", json_out_real(score->logprobs[i]));
-        json_out_append(&tokens, token);
+        ox_json_set(&token, "id", json_integer(score->ids[i]));
+        ox_json_set(&token, "logprob", ox_json_new_real(score->logprobs[i]));
+        ox_json_append(&tokens, token);
     }
     json_t *object = json_object();
-    json_out_set(&object, "tokens", json_out_natural(score->n_ids));
-    json_out_set(&object, "scored", json_out_natural(score->n_ids - 1));
-    json_out_set(&object, "loglik", json_out_real(sum));
-    json_out_set(&object, "per_token", json_out_real(per_token));
-    json_out_set(&object, "perplexity", json_out_real(exp(-per_token)));
-    json_out_set(&object, "token_logprobs", tokens);
+    ox_json_set(&object, "tokens", ox_json_new_natural(score->n_ids));
+    ox_json_set(&object, "scored", ox_json_new_natural(score->n_ids - 1));
+    ox_json_set(&object, "loglik", ox_json_new_real(sum));
+    ox_json_set(&object, "per_token", ox_json_new_real(per_token));
+    ox_json_set(&object, "perplexity", ox_json_new_real(exp(-per_token)));
+    ox_json_set(&object, "token_logprobs", tokens);
     json_out_print(output, object, 0);
     json_decref(object);
 }

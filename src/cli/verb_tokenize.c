@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/json_build.h"
 #include "base/mem.h"
 #include "cli/input.h"
 #include "cli/json_out.h"
@@ -110,14 +111,14 @@ static void print_tokens(struct output *output, const struct ox_tokenizer *token
         const struct ox_str token = ox_tokenizer_bytes(tokenizer, ids->ptr[i]);
         json_t *bytes = json_array();
         for (size_t k = 0; k < token.len; k++) {
-            json_out_append(&bytes, json_integer((unsigned char)token.ptr[k]));
+            ox_json_append(&bytes, json_integer((unsigned char)token.ptr[k]));
         }
         json_t *object = json_object();
-        json_out_set(&object, "id", json_integer(ids->ptr[i]));
-        json_out_set(&object, "text", json_out_text(token));
-        json_out_set(&object, "bytes", bytes);
-        json_out_set(&object, "special", json_boolean(ox_tokenizer_is_special(tokenizer, ids->ptr[i])));
-        json_out_append(&array, object);
+        ox_json_set(&object, "id", json_integer(ids->ptr[i]));
+        ox_json_set(&object, "text", ox_json_new_text(token));
+        ox_json_set(&object, "bytes", bytes);
+        ox_json_set(&object, "special", json_boolean(ox_tokenizer_is_special(tokenizer, ids->ptr[i])));
+        ox_json_append(&array, object);
     }
     json_out_print(output, array, 0);
     json_decref(array);
@@ -180,9 +181,9 @@ static int encode_element(const struct cli *cli, const struct ox_tokenizer *toke
     if (code == EXIT_DONE) {
         json_t *list = json_array();
         for (size_t i = 0; i < ids.len; i++) {
-            json_out_append(&list, json_integer(ids.ptr[i]));
+            ox_json_append(&list, json_integer(ids.ptr[i]));
         }
-        json_out_append(out, list);
+        ox_json_append(out, list);
     }
     ox_ids_fini(&ids);
     return code;
@@ -204,7 +205,7 @@ static int decode_element(const struct cli *cli, const struct ox_tokenizer *toke
         }
     }
     if (status == OX_OK) {
-        json_out_append(out, ox_buf_failed(&bytes) ? NULL : json_out_text(ox_buf_str(&bytes)));
+        ox_json_append(out, ox_buf_failed(&bytes) ? NULL : ox_json_new_text(ox_buf_str(&bytes)));
     }
     ox_buf_fini(&bytes);
     return status == OX_OK ? EXIT_DONE : cli_fail_error(cli, &err, EXIT_FAILED);

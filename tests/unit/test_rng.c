@@ -101,6 +101,14 @@ static void test_secret(void)
     }
     OK(tail, "to the end");
     IS_INT(ox_rng_secret(a, 0), 0, "none");
+    char id[30];
+    char other[30];
+    IS_INT(ox_rng_id("call_", id, sizeof id), 0, "an id");
+    IS_INT(ox_rng_id("call_", other, sizeof other), 0, "and another");
+    OK(strlen(id) == 29 && strncmp(id, "call_", 5) == 0 &&
+           strspn(id + 5, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == 24,
+       "prefix, then letters and digits to the end");
+    OK(strcmp(id, other) != 0, "no two are alike");
 }
 
 int main(void)
