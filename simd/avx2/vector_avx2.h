@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 #include "base/number.h"
+#include "simd/wide/scales_wide.h"
 
 #define OX_INLINE static inline __attribute__((always_inline))
 #define OX_LEVEL(name) OX_LEVEL_NAME(name, avx2)
@@ -172,20 +173,20 @@ OX_INLINE ox_vf ox_v_load_f16(const uint8_t *p)
 /* As in vector_avx512.h. */
 OX_INLINE void ox_v_load_mxfp8(const uint8_t *codes, uint8_t scale, ox_vf *out)
 {
-    float factor = ox_f32_from_bits(((uint32_t)scale + 120U) << 23);
+    ox_vf factor = _mm256_castsi256_ps(_mm256_set1_epi32((int32_t)ox_shifted_scales[scale]));
     for (size_t i = 0; i < 4; i++) {
         const __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(codes + 8 * i)));
         const __m256i bits = _mm256_and_si256(_mm256_slli_epi32(wide, 20), _mm256_set1_epi32((int32_t)0x87F00000U));
         out[i] = _mm256_castsi256_ps(bits);
     }
-    if (__builtin_expect(scale > 134, 0)) {
+    if (__builtin_expect(scale > OX_LARGEST_SHIFTED_SCALE, 0)) {
         for (size_t i = 0; i < 4; i++) {
             out[i] = _mm256_mul_ps(out[i], _mm256_set1_ps(0x1p120F));
         }
-        factor = ox_f32_from_e8m0(scale);
+        factor = _mm256_set1_ps(ox_f32_from_e8m0(scale));
     }
     for (size_t i = 0; i < 4; i++) {
-        out[i] = _mm256_mul_ps(out[i], _mm256_set1_ps(factor));
+        out[i] = _mm256_mul_ps(out[i], factor);
     }
 }
 

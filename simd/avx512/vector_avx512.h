@@ -20,6 +20,7 @@
 
 #include "base/compiler.h"
 #include "base/number.h"
+#include "simd/wide/scales_wide.h"
 
 #define OX_INLINE static inline __attribute__((always_inline))
 #define OX_LEVEL(name) OX_LEVEL_NAME(name, avx512)
@@ -195,19 +196,19 @@ OX_INLINE ox_vf ox_v_load_f16(const uint8_t *p)
  * fits. NaN codes become 480: see watch. */
 OX_INLINE void ox_v_load_mxfp8(const uint8_t *codes, uint8_t scale, ox_vf *out)
 {
-    float factor = ox_f32_from_bits(((uint32_t)scale + 120U) << 23);
+    ox_vf factor = _mm512_castsi512_ps(_mm512_set1_epi32((int32_t)ox_shifted_scales[scale]));
     for (size_t i = 0; i < 2; i++) {
         const __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)(codes + 16 * i)));
         const __m512i bits = _mm512_and_si512(_mm512_slli_epi32(wide, 20), _mm512_set1_epi32((int32_t)0x87F00000U));
         out[i] = _mm512_castsi512_ps(bits);
     }
-    if (__builtin_expect(scale > 134, 0)) {
+    if (__builtin_expect(scale > OX_LARGEST_SHIFTED_SCALE, 0)) {
         out[0] = _mm512_mul_ps(out[0], _mm512_set1_ps(0x1p120F));
         out[1] = _mm512_mul_ps(out[1], _mm512_set1_ps(0x1p120F));
-        factor = ox_f32_from_e8m0(scale);
+        factor = _mm512_set1_ps(ox_f32_from_e8m0(scale));
     }
-    out[0] = _mm512_mul_ps(out[0], _mm512_set1_ps(factor));
-    out[1] = _mm512_mul_ps(out[1], _mm512_set1_ps(factor));
+    out[0] = _mm512_mul_ps(out[0], factor);
+    out[1] = _mm512_mul_ps(out[1], factor);
 }
 
 OX_INLINE ox_vb ox_v_watch_begin(void)

@@ -135,6 +135,11 @@ OX_INLINE void dot_bf16(const uint8_t *const *row, size_t R, size_t n_cols, cons
     }
 }
 
+/* How far ahead of expanding codes are asked for: the window of a core holds a few hundred instructions, here not enough
+ * lines to hide what they take. 21.0 to 23.4 GB/s on a core of a Zen 4 that reads 29, rows of 6 KiB; 25.7 to 25.2 of
+ * 3 KiB. */
+#define AHEAD_BYTES 1024
+
 /* The same for MXFP8; scales[r]: the rows' scales. */
 OX_INLINE void dot_mxfp8(const uint8_t *const *row, const uint8_t *const *scales, size_t R, size_t n_cols,
                          const uint8_t *x, size_t C, ox_vf sum[][TILE_TOKENS])
@@ -148,6 +153,7 @@ OX_INLINE void dot_mxfp8(const uint8_t *const *row, const uint8_t *const *scales
         OX_UNROLL
         for (size_t r = 0; r < R; r++) {
             __m512i value[2];
+            _mm_prefetch((const char *)row[r] + k + AHEAD_BYTES, _MM_HINT_T0);
             expand_two(row[r] + k, scales[r] + k / 32, exponent, value);
             OX_UNROLL
             for (size_t c = 0; c < C; c++) {
