@@ -79,6 +79,8 @@ struct ox_gathered {
         size_t n_heads, const void *OX_RESTRICT keys, const void *OX_RESTRICT values, size_t n_keys, size_t dim,       \
         float scale, void *OX_RESTRICT room
 
+#define OX_CHUNK 64
+
 /* The remaining kernels:
  *
  * store_f32, store_bf16: n values to the cache's format (bf16: nearest, ties to even).
@@ -95,6 +97,10 @@ struct ox_gathered {
  *   [n, dim]). An empty state, {-inf, 0} with a sum of zeros, becomes the part (zeros may lose a sign). dim > 0.
  * add: y += x. add_scaled: y += factor * x. scale: x *= factor. sigmoid: x = 1 / (1 + exp(-x)).
  * argmax: index of the largest value, the lowest on a tie; NaN never wins; 0 if there is nothing better. n > 0.
+ * chunk_max: out[i] = the largest of the OX_CHUNK values from x[i * OX_CHUNK] on (the last chunk may be shorter); NaN
+ *   counts as -inf.
+ * weigh: weights[i] = exp((x[i] - largest) * factor), 1 where x[i] is largest (which may be infinite), 0 where x[i] is
+ *   -inf or NaN; sums[c] = the sum of chunk c's weights. x[i] <= largest, 0 < factor.
  * read_sum: read each of n bytes once, as fast as the level can, p at any alignment; returns the sum modulo 2^64 of the
  *   64-bit words (in the machine's byte order) that they make, the last n % 8 bytes filled up with zeros behind them.
  * peak_flops: n_rounds rounds of independent multiply-adds of the kind that the level's matrix products are made of, in

@@ -30,8 +30,8 @@ static float mean_c(const float *x, size_t n, float from, bool squares)
     return ox_lanes_sum_c(lanes) / (float)n;
 }
 
-void ox_layer_norm_c(const float *x, const float *OX_RESTRICT weight, const float *OX_RESTRICT bias, size_t n, float eps,
-                     float *y)
+void ox_layer_norm_c(const float *x, const float *OX_RESTRICT weight, const float *OX_RESTRICT bias, size_t n,
+                     float eps, float *y)
 {
     const float mean = mean_c(x, n, 0.0F, false);
     const float factor = 1.0F / sqrtf(mean_c(x, n, mean, true) + eps);
@@ -111,4 +111,36 @@ size_t ox_argmax_c(const float *x, size_t n)
         }
     }
     return best;
+}
+
+static size_t chunk_end(size_t begin, size_t n)
+{
+    return n - begin < OX_CHUNK ? n : begin + OX_CHUNK;
+}
+
+void ox_chunk_max_c(const float *OX_RESTRICT x, size_t n, float *OX_RESTRICT out)
+{
+    for (size_t begin = 0; begin < n; begin += OX_CHUNK) {
+        float largest = -INFINITY;
+        for (size_t i = begin; i < chunk_end(begin, n); i++) {
+            largest = x[i] > largest ? x[i] : largest;
+        }
+        out[begin / OX_CHUNK] = largest;
+    }
+}
+
+void ox_weigh_c(const float *OX_RESTRICT x, size_t n, float largest, float factor, float *OX_RESTRICT weights,
+                float *OX_RESTRICT sums)
+{
+    for (size_t begin = 0; begin < n; begin += OX_CHUNK) {
+        float sum = 0.0F;
+        for (size_t i = begin; i < chunk_end(begin, n); i++) {
+            weights[i] = 1.0F;
+            if (x[i] != largest) {
+                weights[i] = x[i] > -INFINITY ? ox_expf_c((x[i] - largest) * factor) : 0.0F;
+            }
+            sum += weights[i];
+        }
+        sums[begin / OX_CHUNK] = sum;
+    }
 }

@@ -76,7 +76,7 @@ static enum ox_status open_slots(struct oxcart_scheduler *s, struct ox_error *er
     }
     enum ox_status status = OX_OK;
     for (size_t i = 0; status == OX_OK && i < s->n_samplers; i++) {
-        status = ox_sampler_init(vocab, &s->samplers[i], err);
+        status = ox_sampler_init(&s->engine->kernels, vocab, &s->samplers[i], err);
     }
     for (size_t i = 0; status == OX_OK && i < s->n_slots; i++) {
         status = ox_kv_init(s->pool, s->n_ctx, &s->slots[i].kv, err);

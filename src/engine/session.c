@@ -104,7 +104,7 @@ static enum ox_status open_memory(struct oxcart_session *session, enum ox_kv_for
                                &session->state, err);
     }
     if (status == OX_OK) {
-        status = ox_sampler_init(engine->config.vocab, &session->sampler, err);
+        status = ox_sampler_init(&engine->kernels, engine->config.vocab, &session->sampler, err);
     }
     if (status == OX_OK) {
         session->rows = ox_calloc(session->max_rows, sizeof *session->rows);

@@ -318,6 +318,76 @@ void check_argmax(struct check *check)
     }
 }
 
+void check_chunk_max(struct check *check)
+{
+    check_begin(check);
+    const size_t n = check_length(check);
+    const size_t n_chunks = (n + OX_CHUNK - 1) / OX_CHUNK;
+    float *x = check_floats(check, n);
+    float *found = check_floats(check, n_chunks);
+    check_fill(check, any_fill(check), 1.0F, x, n);
+    for (size_t i = 0; i < n; i++) { /* some are none, some impossible; whole chunks of them too */
+        const size_t kind = check_below(check, 16);
+        if (kind < 2 || i / OX_CHUNK % 3 == 1) {
+            x[i] = kind % 2 == 0 ? NAN : -INFINITY;
+        }
+    }
+    check->kernels->chunk_max(x, n, found);
+    for (size_t c = 0; c < n_chunks; c++) {
+        float largest = -INFINITY;
+        for (size_t i = c * OX_CHUNK; i < n && i < (c + 1) * OX_CHUNK; i++) {
+            largest = fmaxf(largest, x[i]);
+        }
+        if (found[c] != largest) {
+            check_fail(check, "chunk %zu of %zu values: %a, expected %a", c, n, (double)found[c], (double)largest);
+            return;
+        }
+    }
+}
+
+/* The difference and its product are rounded, then exp; a sum has only positive terms. */
+void check_weigh(struct check *check)
+{
+    check_begin(check);
+    const size_t n = check_length(check);
+    const size_t n_chunks = (n + OX_CHUNK - 1) / OX_CHUNK;
+    float *x = check_floats(check, n);
+    float *weights = check_floats(check, n);
+    float *sums = check_floats(check, n_chunks);
+    const float factor = (float)(0.01 + 3.0 * ox_rng_double(&check->rng));
+    float largest = -INFINITY;
+    check_fill(check, FILL_NORMAL, 0.0F, x, n);
+    const bool infinite = check_below(check, 8) == 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t kind = check_below(check, 16);
+        static const float odd[] = {NAN, -INFINITY, INFINITY};
+        x[i] = kind < (infinite ? 3U : 2U) ? odd[kind] : 10.0F * x[i];
+        largest = fmaxf(largest, x[i]);
+    }
+    if (!(largest > -INFINITY)) {
+        return;
+    }
+    check->kernels->weigh(x, n, largest, factor, weights, sums);
+    for (size_t i = 0; i < n; i++) {
+        const double argument = ((double)x[i] - (double)largest) * (double)factor;
+        const double ordinary = x[i] > -INFINITY ? exp(argument) : 0.0;
+        const double exact = x[i] == largest ? 1.0 : ordinary;
+        const double off = 2.0 * CHECK_U * (2.0 * fabs(fmax(argument, -100.0)) + 3.0);
+        if (!check_near(check, weights[i], exact, off * exact + (argument < -87.0 ? 1.2e-38 : 0.0), i)) {
+            return;
+        }
+    }
+    for (size_t c = 0; c < n_chunks; c++) {
+        double sum = 0.0;
+        for (size_t i = c * OX_CHUNK; i < n && i < (c + 1) * OX_CHUNK; i++) {
+            sum += (double)weights[i];
+        }
+        if (!check_near(check, sums[c], sum, OX_CHUNK * CHECK_U * sum, c)) {
+            return;
+        }
+    }
+}
+
 /* Every 61st argument for which the result is a normal number, and the edges. */
 void check_exp(struct check *check)
 {

@@ -4,12 +4,16 @@
  * (chi-square, fixed seeds), penalties, bias, banned ids, odd logits, and options out of range.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "engine/sampler.h"
+#include "simd/cpu.h"
 #include "tests/tap.h"
 
 #define VOCAB 12
 #define N_DRAWS 40000
+
+static struct ox_kernels kernels; /* of the best level of this machine */
 
 static struct oxcart_sampling plain(void)
 {
@@ -25,7 +29,7 @@ static void tally(const struct oxcart_sampling *options, const float *logits, co
     struct ox_rng rng;
     memset(counts, 0, VOCAB * sizeof *counts);
     ox_rng_init(&rng, seed);
-    if (ox_sampler_init(VOCAB, &sampler, NULL) != OX_OK) {
+    if (ox_sampler_init(&kernels, VOCAB, &sampler, NULL) != OX_OK) {
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -296,7 +300,7 @@ static void test_penalties(void)
     options.presence_penalty = 1.0F;
     options.frequency_penalty = 0.5F;
     ox_rng_init(&rng, 1);
-    if (!OK(ox_sampler_init(VOCAB, &sampler, NULL) == OX_OK, "sampler")) {
+    if (!OK(ox_sampler_init(&kernels, VOCAB, &sampler, NULL) == OX_OK, "sampler")) {
         return;
     }
     ox_sampler_begin(&sampler);
@@ -343,7 +347,7 @@ static void test_allowed(void)
     const uint8_t banned[VOCAB] = {[2] = 1};
     size_t counts[VOCAB] = {0};
     ox_rng_init(&rng, 6);
-    if (!OK(ox_sampler_init(VOCAB, &sampler, NULL) == OX_OK, "sampler")) {
+    if (!OK(ox_sampler_init(&kernels, VOCAB, &sampler, NULL) == OX_OK, "sampler")) {
         return;
     }
     options.temperature = 5.0F;
@@ -364,7 +368,7 @@ static void test_seeds(void)
     options.top_k = 8;
     options.top_p = 0.95F;
     int32_t ids[3][64];
-    if (!OK(ox_sampler_init(VOCAB, &sampler, NULL) == OX_OK, "sampler")) {
+    if (!OK(ox_sampler_init(&kernels, VOCAB, &sampler, NULL) == OX_OK, "sampler")) {
         return;
     }
     for (size_t run = 0; run < 3; run++) {
@@ -393,9 +397,9 @@ static void test_ranges(void)
     static const struct oxcart_bias far = {VOCAB, 1.0F};
     static const struct oxcart_bias below = {-1, 1.0F};
     static const struct oxcart_bias not_a_number = {1, NAN};
-    static const char *const names[14] = {"temperature", "temperature", "temperature", "top-p", "top-p", "top-k",
-                                          "min-p", "min-p", "presence-penalty", "frequency-penalty", "predict",
-                                          "logit-bias", "logit-bias", "logit-bias"};
+    static const char *const names[14] = {
+        "temperature", "temperature",      "temperature",       "top-p",   "top-p",      "top-k",      "min-p",
+        "min-p",       "presence-penalty", "frequency-penalty", "predict", "logit-bias", "logit-bias", "logit-bias"};
     for (size_t i = 0; i < 14; i++) {
         bad[i] = plain();
     }
@@ -429,8 +433,129 @@ static void test_ranges(void)
     OK(ox_sampling_check(&good, VOCAB, NULL) == OX_OK, "the ends of the ranges are in range");
 }
 
+/* ---- a vocabulary of many chunks ------------------------------------------------------------------------------- */
+
+#define LARGE 1037
+
+struct ranked {
+    float logit;
+    int32_t id;
+};
+
+static int better_first(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    if (x->logit != y->logit) {
+        return x->logit > y->logit ? -1 : 1;
+    }
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static int lower_first(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Whether u in [0, 1) picks id where every step is taken in the plainest way: sort all, weigh, cut, go along. Top-k's
+ * draws go by rank, others by id; bounds may be off by what F32 leaves open. */
+static bool picks(const struct ranked *candidates, size_t n, const struct oxcart_sampling *options, double u,
+                  int32_t id)
+{
+    struct ranked sorted[LARGE];
+    memcpy(sorted, candidates, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, better_first);
+    const bool top_k = options->top_k > 0 && options->top_k < LARGE;
+    if (top_k && (size_t)options->top_k < n) {
+        n = (size_t)options->top_k;
+    }
+    const double best = (double)sorted[0].logit;
+    double total = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        total += exp(((double)sorted[i].logit - best) / (double)options->temperature);
+    }
+    double kept = 0.0;
+    size_t n_kept = 0;
+    while (n_kept < n) {
+        const double weight = exp(((double)sorted[n_kept].logit - best) / (double)options->temperature);
+        const bool enough = options->top_p < 1.0F && kept >= (double)options->top_p * total + 1e-5 * total;
+        if (n_kept > 0 && (enough || weight < (double)options->min_p * 0.99999)) {
+            break;
+        }
+        kept += weight;
+        n_kept++;
+    }
+    if (!top_k) {
+        qsort(sorted, n_kept, sizeof *sorted, lower_first);
+    }
+    double before = 0.0;
+    for (size_t i = 0; i < n_kept; i++) {
+        const double weight = exp(((double)sorted[i].logit - best) / (double)options->temperature);
+        if (sorted[i].id == id) {
+            const double margin = 1e-3 * kept; /* one candidate more or less at the border moves all bounds */
+            return u * kept >= before - margin && u * kept <= before + weight + margin;
+        }
+        before += weight;
+    }
+    return false;
+}
+
+static void test_large(void)
+{
+    struct ox_sampler sampler;
+    struct ox_rng rng;
+    float logits[LARGE];
+    uint8_t banned[LARGE] = {0};
+    uint64_t allowed[LARGE / 64 + 1];
+    size_t wrong = 0;
+    size_t n_seen = 0;
+    if (!OK(ox_sampler_init(&kernels, LARGE, &sampler, NULL) == OX_OK, "sampler")) {
+        return;
+    }
+    ox_rng_init(&rng, 5);
+    for (size_t trial = 0; trial < 600; trial++) {
+        struct ranked candidates[LARGE];
+        size_t n = 0;
+        memset(allowed, trial % 3 == 0 ? 0 : 0xFF, sizeof allowed);
+        for (size_t i = 0; i < LARGE; i++) {
+            /* many ties; in some trials one that towers above all */
+            logits[i] = 0.25F * (float)(int)ox_rng_below(&rng, 32) + (trial % 4 == 0 && i == 700 ? 20.0F : 0.0F);
+            logits[i] = ox_rng_below(&rng, 50) == 0 ? NAN : logits[i];
+            banned[i] = ox_rng_below(&rng, 20) == 0 ? 1 : 0;
+            allowed[i / 64] |= (uint64_t)(ox_rng_below(&rng, 9) == 0) << (i % 64);
+            if (logits[i] > -INFINITY && banned[i] == 0 && (allowed[i / 64] >> (i % 64) & 1) != 0) {
+                candidates[n++] = (struct ranked){logits[i], (int32_t)i};
+            }
+        }
+        static const int32_t ks[] = {0, 0, 1, 40, 200, 5000};
+        static const float ps[] = {1.0F, 0.95F, 0.5F, 0.999F};
+        struct oxcart_sampling options = plain();
+        options.top_k = ks[trial % 6];
+        options.top_p = ps[trial / 6 % 4];
+        options.min_p = trial % 5 == 0 ? 0.1F : 0.0F;
+        options.temperature = trial % 7 == 0 ? 0.0F : 0.3F + (float)(trial % 7);
+        ox_sampler_begin(&sampler);
+        struct ox_rng same = rng;
+        const double u = ox_rng_double(&same);
+        const int32_t id = ox_sampler_draw(&sampler, &options, logits, banned, allowed, &rng);
+        if (options.temperature == 0.0F) {
+            qsort(candidates, n, sizeof *candidates, better_first);
+            wrong += id != candidates[0].id;
+        } else {
+            wrong += picks(candidates, n, &options, u, id) ? 0 : 1;
+        }
+        n_seen += n > 0;
+    }
+    ox_sampler_fini(&sampler);
+    IS_INT((long long)n_seen, 600, "there was always something to draw");
+    IS_INT((long long)wrong, 0, "draws from 1,037 ids are those of the plainest way");
+}
+
 int main(void)
 {
+    ox_kernels_init(&kernels, ox_cpu_best_level());
     test_distribution();
     test_top_k();
     test_top_p();
@@ -442,5 +567,6 @@ int main(void)
     test_allowed();
     test_seeds();
     test_ranges();
+    test_large();
     return tap_done();
 }
