@@ -5,7 +5,9 @@
  * Each x86 level is also emulated (tests/simd/emulate/), so that none is left untested on a machine that has it not; where
  * the processor has it, both must give the same bits.
  *
- *     check_simd [--seed=N] [--kernel=NAME] [--trials=N]
+ *     check_simd [--seed=N] [--kernel=NAME] [--trials=N] [--native]
+ *
+ * --native: no emulated levels, for a processor that is emulated itself.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -72,6 +74,7 @@ struct request {
     uint64_t seed;
     const char *only; /* one kernel, or NULL */
     uint64_t trials;
+    bool only_native;
 };
 
 static sigjmp_buf crash_place;
@@ -311,7 +314,7 @@ static void walk(struct check *check, const struct request *request)
     for (size_t l = 0; l < OX_N_CPU_LEVELS; l++) {
         const enum ox_cpu_level level = (enum ox_cpu_level)l;
         const bool here = ox_cpu_has_level(level);
-        const bool again = level != OX_CPU_C && emulated.init != NULL;
+        const bool again = level != OX_CPU_C && emulated.init != NULL && !request->only_native;
         uint64_t real[N_ENTRIES] = {0};
         uint64_t model[N_ENTRIES] = {0};
         if (here) {
@@ -320,7 +323,7 @@ static void walk(struct check *check, const struct request *request)
         if (again) {
             run_level(check, request, &emulated, level, model);
         }
-        if (!here && !again) {
+        if (!here && !again && !request->only_native) {
             SKIP(ox_cpu_level_name(level), "neither on this machine nor emulated (x86-64 and libsimde-dev)");
         }
         for (size_t i = 0; i < N_ENTRIES && here && again; i++) {
@@ -346,9 +349,11 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--kernel=", 9) == 0) {
             request.only = argv[i] + 9;
+        } else if (strcmp(argv[i], "--native") == 0) {
+            request.only_native = true;
         } else if (!(strncmp(argv[i], "--seed=", 7) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 7), &request.seed)) &&
                    !(strncmp(argv[i], "--trials=", 9) == 0 && ox_str_to_u64(ox_str_c(argv[i] + 9), &request.trials))) {
-            fprintf(stderr, "usage: check_simd [--seed=N] [--kernel=NAME] [--trials=N]\n");
+            fprintf(stderr, "usage: check_simd [--seed=N] [--kernel=NAME] [--trials=N] [--native]\n");
             return 2;
         }
     }
