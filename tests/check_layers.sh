@@ -33,10 +33,10 @@ library_allowed() {
     text:pcre2.h) ;;
     cli:editline/* | cli:histedit.h) ;;
     server:microhttpd.h | server:curl/*) ;;
-    tests:microhttpd.h | tests:curl/*) ;;
+    tests:microhttpd.h | tests:curl/* | tests:cblas.h) ;;
     helper:stb/* | helper:webp/* | helper:libav* | helper:libsw*) ;;
     tests:omp.h | tests:hwloc.h | tests:pcre2.h | tests:stb/* | tests:webp/* | tests:libav*) ;;
-    *:hwloc* | *:numa* | *:omp.h | *:pcre2* | *:editline* | *:histedit.h | *:curl/* | *:microhttpd.h | *:vulkan/* | \
+    *:hwloc* | *:numa* | *:omp.h | *:pcre2* | *:editline* | *:histedit.h | *:cblas.h | *:curl/* | *:microhttpd.h | *:vulkan/* | \
         *:stb/* | *:webp/* | *:libav* | *:libsw*)
         return 1 ;;
     # Instruction sets: only in simd/<level>/, simd/cpu.c and the tests of single instructions.
