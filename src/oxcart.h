@@ -241,6 +241,14 @@ enum oxcart_thinking {
     OXCART_THINKING_DISABLED
 };
 
+/* The exact tokens that this library drew for a message: what came behind the generation prompt, the end token included.
+ * They may come only from a program that kept them, never from what a client sends. */
+struct oxcart_replay {
+    size_t message;     /* its index in "messages", an assistant's */
+    const int32_t *ids; /* [n_ids] */
+    size_t n_ids;
+};
+
 struct oxcart_messages_options {
     size_t size;
     enum oxcart_thinking thinking;
@@ -250,6 +258,20 @@ struct oxcart_messages_options {
     size_t n_media;
     int32_t media_files;      /* nonzero: parts may name files, which are opened; else only data: URIs */
     const char *media_folder; /* names that do not begin with / are taken from here; NULL: the current folder */
+    /* Messages that were drawn here are put into the prompt as they were drawn, so that what was computed for them is
+     * found again although e.g. arguments were spelled with other blanks than rendering gives them. A replay counts only
+     * where it says what the message says: the same reasoning, content and calls (arguments compared as JSON values).
+     * Others, and those of messages that are not there, are passed over and the message rendered. In any order; of two
+     * for one message the first counts. */
+    const struct oxcart_replay *replay;
+    size_t n_replay;
+    /* For oxcart_prompt_from_messages only, as in struct oxcart_session_options: a session has its own. */
+    const char *media_helper;
+    int64_t max_pixels;
+    double fps;
+    int32_t max_frames;
+    void (*message)(void *user, enum oxcart_log_level level, const char *text);
+    void *user;
 };
 
 /* Make the timeline the rendered form of a conversation: a JSON object {"messages": [...], "tools": [...],

@@ -73,26 +73,27 @@ static json_t *media_part(const char *type, json_t *url)
     return part;
 }
 
-/* The URL of {"data": BASE64, "format": "mp4"} as a data: URI; NULL if that is none. */
-static json_t *inline_url(const json_t *input)
+/* Set *url to that of {"data": BASE64, "format": "mp4"}, a data: URI; NULL when out of memory. False if it is none. */
+static bool inline_url(const json_t *input, json_t **url)
 {
     const struct ox_str data = ox_json_text(json_object_get(input, "data"));
     const json_t *format = member(input, "format");
     if (data.len == 0 || (format != NULL && !json_is_string(format))) {
-        return NULL;
+        return false;
     }
-    struct ox_buf url = {0};
-    ox_buf_add_c(&url, "data:video/");
-    ox_buf_add_str(&url, format != NULL ? ox_json_text(format) : ox_str_c("mp4"));
-    ox_buf_add_c(&url, ";base64,");
-    ox_buf_add_str(&url, data);
-    json_t *value = ox_buf_failed(&url) ? NULL : ox_json_new_text(ox_buf_str(&url));
-    ox_buf_fini(&url);
-    return value;
+    struct ox_buf text = {0};
+    ox_buf_add_c(&text, "data:video/");
+    ox_buf_add_str(&text, format != NULL ? ox_json_text(format) : ox_str_c("mp4"));
+    ox_buf_add_c(&text, ";base64,");
+    ox_buf_add_str(&text, data);
+    *url = ox_buf_failed(&text) ? NULL : ox_json_new_text(ox_buf_str(&text));
+    ox_buf_fini(&text);
+    return true;
 }
 
-/* A picture or clip: a string or {"url": string} under its type's name, or "url" beside it. A new reference or NULL. */
-static json_t *media_url(const json_t *part, const char *type)
+/* Set *url (a new reference) to that of a picture or clip: a string or {"url": string} under its type's name, or "url"
+ * beside it. False if it has none. */
+static bool media_url(const json_t *part, const char *type, json_t **url)
 {
     json_t *value = member(part, type);
     if (json_is_object(value)) {
@@ -101,9 +102,10 @@ static json_t *media_url(const json_t *part, const char *type)
         value = member(part, "url");
     }
     if (json_is_object(value) && strcmp(type, "input_video") == 0) {
-        return inline_url(value);
+        return inline_url(value, url);
     }
-    return json_string_length(value) > 0 ? json_incref(value) : NULL;
+    *url = json_incref(value);
+    return json_string_length(value) > 0;
 }
 
 /* An element of a content list as the chat format has it; NULL after a refusal. */
@@ -131,8 +133,9 @@ static json_t *read_part(struct reading *r, const json_t *part, const struct pla
         if (!member_is(part, "type", media[i].type)) {
             continue;
         }
-        json_t *url = media_url(part, media[i].type);
-        if (url == NULL) {
+        json_t *url = NULL;
+        if (!media_url(part, media[i].type, &url)) {
+            json_decref(url);
             (void)ox_openai_refuse(r->error, "invalid_value", at->path, "%s.%s: expected an object with a \"url\"",
                                    at->path, media[i].type);
             return NULL;

@@ -5,6 +5,7 @@
  */
 #include "tests/api_events.h"
 #include "tests/demo_help.h"
+#include "tests/oom.h"
 
 #define HI "\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]"
 #define TOOL                                                                                                           \
@@ -156,7 +157,7 @@ static void test_constraints(void)
         {"\"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"f\"}}",
          OXCART_CONSTRAINT_TOOLS_REQUIRED, true, "f", false},
         {"\"tools\": [" OPEN_TOOL ", " TOOL "], \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": "
-                                            "\"f\"}}, \"parallel_tool_calls\": false",
+         "\"f\"}}, \"parallel_tool_calls\": false",
          OXCART_CONSTRAINT_TOOLS_REQUIRED, true, "f", true},
         {"\"tools\": [" TOOL "], \"parallel_tool_calls\": false", OXCART_CONSTRAINT_TOOLS, true, NULL, true},
         {"\"tools\": [" TOOL ", " OPEN_TOOL "], \"parallel_tool_calls\": false", OXCART_CONSTRAINT_NONE, true, NULL,
@@ -515,6 +516,58 @@ static void test_random(void)
     oxcart_free(ids);
 }
 
+/* ---- without memory --------------------------------------------------------------------------------------------- */
+
+/* Each allocation of reading a request fails once: it is read, or the server is out of memory. */
+static void test_read_oom(void)
+{
+    static const char json[] =
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"A\"}, {\"role\": \"system\", \"content\": \"B\"}, "
+        "{\"role\": \"user\", \"content\": [{\"type\": \"input_video\", \"input_video\": {\"data\": \"AAAA\"}}]}], "
+        "\"stop\": \"x\", \"logit_bias\": {\"1\": 1}, \"tools\": [" TOOL "], \"tool_choice\": \"required\"}";
+    json_t *body = api_tree(ox_str_c(json));
+    bool good = true;
+    long n = 1;
+    for (bool failed = true; failed && good; n++) {
+        struct ox_ask ask = {0};
+        struct ox_api_error error = {0};
+        oom_arm(n);
+        const bool read = api->read(&context, body, &ask, &error);
+        failed = oom_disarm();
+        good = failed ? !read && error.http_status == 503 : read;
+        ox_ask_fini(&ask);
+    }
+    OK(good && n > 10, "%ld allocations of reading a request fail", n);
+    json_decref(body);
+}
+
+static void test_play_oom(void)
+{
+    static struct api_script script;
+    struct ox_rng rng;
+    struct ox_ask ask;
+    struct ox_api_error error;
+    ox_rng_init(&rng, 3);
+    api_script_make(&script, &rng, 2, true, NULL);
+    for (int stream = 0; stream < 2; stream++) {
+        OK(api_read(api, &context, stream != 0 ? "{" HI ", \"n\": 2, \"stream\": true}" : "{" HI ", \"n\": 2}", &ask,
+                    &error),
+           "request");
+        bool good = true;
+        long n = 1;
+        for (bool failed = true; failed && good; n++) {
+            struct ox_buf out = {0};
+            oom_arm(n);
+            const bool played = api_script_play(api, &context, &ask, &script, &out);
+            failed = oom_disarm();
+            good = played == !failed;
+            ox_buf_fini(&out);
+        }
+        OK(good && n > 5, "%ld allocations of a reply fail", n);
+        ox_ask_fini(&ask);
+    }
+}
+
 /* ---- with the model --------------------------------------------------------------------------------------------- */
 
 struct run {
@@ -623,6 +676,8 @@ int main(void)
     test_stream();
     test_empty();
     test_random();
+    test_read_oom();
+    test_play_oom();
     test_model();
     oxcart_engine_close(&engine);
     return tap_done();
