@@ -247,10 +247,10 @@ static bool ask(struct ox_exchange *x, json_t *body, struct ox_api_error *error)
     struct oxcart_prompt *prompt = NULL;
     struct oxcart_error err = {0};
     struct ox_buf out = {0};
+    x->ask.kind = x->route->ask;
     if (!x->route->api->read(&x->server->context, body, &x->ask, error)) {
         return false;
     }
-    x->ask.kind = x->route->ask;
     const enum oxcart_status status = make_prompt(x, &prompt, &err);
     if (status != OXCART_OK) {
         ox_api_error_of(status, &err, error);

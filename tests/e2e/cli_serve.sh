@@ -86,6 +86,23 @@ is "$code:$(printf '%s' "$body" | grep -o '"index":' | wc -l)" 200:3 "three choi
 post /v1/completions '{"prompt":"a","n":100}'
 has "$code:$body" '^400:' "too many choices"
 
+france='"messages":[{"role":"user","content":"What is the capital of France?"}],"temperature":0,"max_tokens":64'
+post /v1/chat/completions "{$france}"
+has "$code:$body" '^200:.*"content":"The capital of France is Paris\."' "/v1/chat/completions"
+post /v1/chat/completions "{$france,\"stream\":true}" -N
+is "$(printf '%s\n' "$body" | tail -n 1)" 'data: [DONE]' "its stream"
+pieces=$(printf '%s\n' "$body" | sed -n 's/.*"content":"\([^"]*\)".*/\1/p' | tr -d '\n')
+is "$pieces" "The capital of France is Paris." "is the same"
+post /v1/messages "{$france}"
+has "$code:$body" '^200:\{.*"id":"msg_.*"text":"The capital of France is Paris\."' "/v1/messages"
+post /v1/messages "{$france,\"stream\":true}" -N
+is "$(printf '%s\n' "$body" | sed -n 's/^event: //p' | uniq | tr '\n' ' ')" \
+    "message_start content_block_start content_block_delta content_block_stop message_delta message_stop " "its stream"
+post /v1/messages/count_tokens "{$france}"
+has "$code:$body" '^200:\{"input_tokens":[0-9]+\}$' "/v1/messages/count_tokens"
+post /v1/messages '{"messages":[]}'
+has "$code:$body" '^400:\{"type":"error","error":\{"type":"invalid_request_error"' "errors as this API has them"
+
 # ---- what requests may not be
 ask /nothing
 has "$code:$body" '^404:\{"error":\{"message":"[^"]+","type":"invalid_request_error","param":null,"code":"not_found"' "no such path"
@@ -167,9 +184,9 @@ for path in /v1/models /v1/models/demo /metrics /props /slots /nothing; do
     ask "$path"
     is "$code:$(printf '%s\n' "$head" | sed -n 's/^WWW-Authenticate: //p')" "401:Bearer" "$path without a key"
 done
-for path in /v1/completions /tokenize /detokenize /apply-template /v1/embeddings; do
+for path in /v1/completions /v1/chat/completions /v1/messages /v1/messages/count_tokens /tokenize /detokenize /apply-template /v1/embeddings; do
     post "$path" '{}'
-    has "$code:$body" '^401:.*invalid_api_key' "$path without a key"
+    has "$code:$body" '^401:.*(invalid_api_key|authentication_error)' "$path without a key"
 done
 ask /health
 is "$code" 200 "/health needs none"
