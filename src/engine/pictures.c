@@ -332,6 +332,16 @@ enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcar
     return load_source(pictures, kind, &source, ox_str_make((const char *)media->bytes, media->n_bytes), out, err);
 }
 
+void ox_pictures_settle(struct ox_pictures *pictures)
+{
+    for (size_t i = 0; i < pictures->n; i++) {
+        ox_buf_fini(&pictures->list[i]->origin);
+    }
+    ox_free(pictures->helper);
+    pictures->helper = NULL;
+    pictures->options.helper_path = NULL;
+}
+
 /* ---- the model's side -------------------------------------------------------------------------------------------- */
 
 void ox_picture_text(const struct ox_picture *picture, struct ox_buf *out)

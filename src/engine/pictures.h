@@ -54,6 +54,9 @@ enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcar
 enum ox_status ox_pictures_load_url(struct ox_pictures *pictures, enum ox_media_kind kind, struct ox_str url,
                                     const char *folder, struct ox_picture **out, struct ox_error *err) OX_MUST_USE;
 
+/* Nothing more will be loaded: forget what only loading needs. */
+void ox_pictures_settle(struct ox_pictures *pictures);
+
 /* Append the text that stands for a picture in a prompt (vision.md 4, 5.4). */
 void ox_picture_text(const struct ox_picture *picture, struct ox_buf *out);
 
