@@ -204,7 +204,8 @@
   function endOfMark(text, i, mark) {
     const from = i + mark.length;
     if (from >= text.length || /\s/.test(text[from])) return -1;
-    if (mark[0] === "_" && isWord(text[i - 1])) return -1;
+    // 2*3*4 and snake_case_name are none.
+    if ((mark === "*" || mark[0] === "_") && isWord(text[i - 1])) return -1;
     for (let tries = 0, end = text.indexOf(mark, from + 1); end >= 0 && tries < 16; tries++) {
       const longer = text[end + mark.length] === mark[0] && mark.length === 1;
       if (!/\s/.test(text[end - 1]) && text[end - 1] !== "\\" && !longer && !(mark[0] === "_" && isWord(text[end + mark.length]))) return end;
