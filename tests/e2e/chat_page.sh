@@ -21,7 +21,7 @@ done
 work=$(mktemp -d "$build/chat_page.XXXXXX") || exit 1
 work=$(cd "$work" && pwd)
 pids=
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086,SC2317
 finish() {
     test -z "$pids" || kill $pids 2>/dev/null
     wait
@@ -57,10 +57,10 @@ echo "$key" >"$work/keys"
 HOME=$work
 export HOME
 # In the order of use; a function in $(...) could not keep the process ids.
-serve open >"$work/open.url" && serve guarded --api-key-file="$work/keys" >"$work/guarded.url" || {
+if ! serve open >"$work/open.url" || ! serve guarded --api-key-file="$work/keys" >"$work/guarded.url"; then
     echo 'Bail out! the server does not start'
     exit 1
-}
+fi
 chromedriver --port=0 >"$work/driver" 2>&1 &
 pids="$pids $!"
 port=$(wait_for "$work/driver" '.*started successfully on port \([0-9]*\).*') || {

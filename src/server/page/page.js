@@ -51,14 +51,46 @@
     }
   }
 
+  const textOf = (value) => (typeof value === "string" ? value : "");
+  const isMedia = (src) => /^data:(image|video)\//i.test(src);
+
+  // A message from storage or a file; null: none.
+  function readMessage(m) {
+    if (m?.role === "user" && typeof m.text === "string") {
+      const media = (Array.isArray(m.media) ? m.media : []).map((x) => ({
+        kind: x?.kind === "video" ? "video" : "image", name: textOf(x?.name), src: isMedia(textOf(x?.src)) ? x.src : "" }));
+      return { role: "user", text: m.text, media };
+    }
+    if (m?.role === "assistant" && typeof m.content === "string") {
+      const calls = (Array.isArray(m.calls) ? m.calls : []).map((c) => {
+        const call = { id: textOf(c?.id), name: textOf(c?.name), arguments: textOf(c?.arguments) };
+        return typeof c?.result === "string" ? { ...call, result: c.result } : call;
+      });
+      return { role: "assistant", content: m.content, reasoning: textOf(m.reasoning), calls, finish: textOf(m.finish),
+        stats: textOf(m.stats), error: textOf(m.error), seconds: Number(m.seconds) || 0 };
+    }
+    return null;
+  }
+
+  const readMessages = (list) => {
+    const messages = Array.isArray(list) ? list.map(readMessage) : [null];
+    return messages.includes(null) ? null : messages;
+  };
+
+  function readConversation(key) {
+    const kept = readJson(key);
+    const messages = readMessages(kept?.messages);
+    if (messages === null) return null;
+    return { id: key.slice(PREFIX.length), title: textOf(kept.title), created: Number(kept.created) || 0, updated: Number(kept.updated) || 0, messages };
+  }
+
   function keptConversations() {
     const found = [];
     try {
       for (let i = 0; i < localStorage.length; i++) {
         const key = localStorage.key(i);
-        if (!key.startsWith(PREFIX)) continue;
-        const conversation = readJson(key);
-        if (conversation && Array.isArray(conversation.messages)) found.push(conversation);
+        const conversation = key.startsWith(PREFIX) ? readConversation(key) : null;
+        if (conversation !== null) found.push(conversation);
       }
     } catch {
       // No storage: nothing is kept.
@@ -322,6 +354,7 @@
     speaker.begin();
     render();
     toEnd();
+    keepFocus();
     const begun = performance.now();
     try {
       const response = await ask("v1/chat/completions", { method: "POST", headers: { "Content-Type": "application/json" }, body, signal: controller.signal });
@@ -341,7 +374,12 @@
     if (message.error) speaker.say(message.error);
     render();
     if (atEnd) toEnd();
-    $("input").focus({ preventScroll: true });
+    keepFocus();
+  }
+
+  // What had the focus may be gone; what has it now is left alone.
+  function keepFocus() {
+    if (document.activeElement === document.body || document.activeElement === null) $("input").focus({ preventScroll: true });
   }
 
   function stop() {
@@ -365,8 +403,6 @@
     svg.append(use);
     return svg;
   }
-
-  const isMedia = (src) => /^data:(image|video)\//i.test(src);
 
   function mediaNode(m) {
     if (!isMedia(m.src)) return element("span", "lost", m.name || m.kind);
@@ -673,32 +709,12 @@
     download(fileName(".md"), "text/markdown", lines.join("\n"));
   }
 
-  const textOf = (value) => (typeof value === "string" ? value : "");
-
-  // A message of a file in the page's own form; null: none.
-  function readMessage(m) {
-    if (m?.role === "user" && typeof m.text === "string") {
-      const media = (Array.isArray(m.media) ? m.media : []).map((x) => ({
-        kind: x?.kind === "video" ? "video" : "image", name: textOf(x?.name), src: isMedia(textOf(x?.src)) ? x.src : "" }));
-      return { role: "user", text: m.text, media };
-    }
-    if (m?.role === "assistant" && typeof m.content === "string") {
-      const calls = (Array.isArray(m.calls) ? m.calls : []).map((c) => {
-        const call = { id: textOf(c?.id), name: textOf(c?.name), arguments: textOf(c?.arguments) };
-        return typeof c?.result === "string" ? { ...call, result: c.result } : call;
-      });
-      return { role: "assistant", content: m.content, reasoning: textOf(m.reasoning), calls, finish: textOf(m.finish),
-        stats: textOf(m.stats), error: textOf(m.error), seconds: Number(m.seconds) || 0 };
-    }
-    return null;
-  }
-
   async function importFile(file) {
     let conversation = null;
     try {
       const tree = JSON.parse(await file.text());
-      const messages = tree.format === "oxcart-chat" && Array.isArray(tree.messages) ? tree.messages.map(readMessage) : [];
-      if (messages.length > 0 && !messages.includes(null)) {
+      const messages = tree.format === "oxcart-chat" ? readMessages(tree.messages) : null;
+      if (messages?.length > 0) {
         conversation = { ...freshConversation(), title: textOf(tree.title).slice(0, 60) || "Imported", messages };
       }
     } catch {
@@ -718,12 +734,14 @@
     for (const name of SETTINGS) $("set-" + name).value = state.settings[name];
     $("set-key").value = apiKey();
     $("tools-error").textContent = "";
+    $("settings").returnValue = "";
     $("settings").showModal();
   }
 
+  // Only "Done" changes anything.
   function takeSettings() {
+    if ($("settings").returnValue !== "done") return;
     for (const name of SETTINGS) state.settings[name] = $("set-" + name).value;
-    if (parseTools(state.settings.tools) === null) state.settings.tools = "";
     const key = $("set-key").value.trim();
     if (key !== apiKey()) {
       writeItem(sessionStorage, "oxcart.key", key || null);
@@ -792,14 +810,13 @@
     on("veil", "click", () => showSide(false));
     on("open-settings", "click", openSettings);
     on("settings", "close", takeSettings);
+    on("settings-close", "click", () => $("settings").close());
     on("set-reset", "click", () => { for (const name of SETTINGS) $("set-" + name).value = ""; });
     on("settings", "submit", (e) => {
       const good = parseTools($("set-tools").value) !== null;
       $("tools-error").textContent = good ? "" : "This is no JSON array.";
-      if (!good && e.submitter?.classList.contains("main")) e.preventDefault();
+      if (!good) e.preventDefault();
     });
-    on("key-form", "submit", () => { $("ask-key").returnValue = "key"; });
-    on("ask-key", "cancel", () => { $("ask-key").returnValue = ""; });
     on("key-cancel", "click", () => $("ask-key").close(""));
     on("mode", "change", () => { state.settings.thinking = $("mode").value; saveSettings(); });
     on("theme", "click", () => {
@@ -843,7 +860,7 @@
   loadSettings();
   setTheme(readItem(localStorage, "oxcart.theme"));
   $("mode").value = state.settings.thinking;
-  state.conversation = readJson(PREFIX + readItem(sessionStorage, "oxcart.open")) || freshConversation();
+  state.conversation = readConversation(PREFIX + readItem(sessionStorage, "oxcart.open")) || freshConversation();
   listen();
   renderShelf();
   render();
