@@ -390,13 +390,14 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     pthread_mutex_lock(&server->links_lock);
     if (link != NULL) {
         link->exchange = NULL;
-        link->since_ns = ox_server_now_ns();
+        link->since_ns = ox_clock_ns();
     }
     pthread_mutex_unlock(&server->links_lock);
     pthread_mutex_lock(&x->lock);
     x->fd = -1;
     x->suspended = false;
     x->gone = x->gone || code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    atomic_store(&x->left, x->gone);
     pthread_mutex_unlock(&x->lock);
     ox_exchange_cancel(x);
     ox_journal_add(x);
@@ -416,7 +417,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
         }
         link->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         link->fresh = true;
-        link->since_ns = ox_server_now_ns();
+        link->since_ns = ox_clock_ns();
         pthread_mutex_lock(&server->links_lock);
         link->next = server->links;
         if (link->next != NULL) {

@@ -222,6 +222,41 @@ post /v1/completions "$(printf '%s' "$short" | sed 's/}$/,"stream":true}/')" -k
 is "$(printf '%s\n' "$body" | tail -n 1)" 'data: [DONE]' "a stream"
 stop
 
+# ---- pictures
+mkdir "$work/pictures"
+seen=$("$build/tests/e2e/demo_pictures" --bmp="$work/pictures/one.bmp" 3)
+cp "$work/pictures/one.bmp" "$work/outside.bmp"
+look() { # URL: a chat request about the picture there, in $work/look
+    printf '{"temperature":0,"max_tokens":64,"chat_template_kwargs":{"thinking_mode":"disabled"},"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"%s"}},{"type":"text","text":"What is in this picture?"}]}]}' \
+        "$1" > "$work/look"
+}
+serve --media-path="$work/pictures" --max-images=1
+look "data:image/bmp;base64,$(base64 < "$work/pictures/one.bmp" | tr -d '\n')"
+post /v1/chat/completions "@$work/look"
+has "$code:$body" "^200:.*\"content\":\"$seen\"" "a data: URI"
+look one.bmp
+post /v1/chat/completions "@$work/look"
+has "$code:$body" "^200:.*\"content\":\"$seen\"" "a file below --media-path"
+look ../outside.bmp
+post /v1/chat/completions "@$work/look"
+has "$code:$body" '^400:.*messages\[0\]' "not one outside"
+look http://127.0.0.1:1/one.bmp
+post /v1/chat/completions "@$work/look"
+has "$code:$body" '^400:.*--allow-remote-media' "no other hosts"
+sed 's/\[{"type":"image_url"[^}]*}}/&,{"type":"image_url","image_url":{"url":"one.bmp"}}/; s/http[^"]*/one.bmp/' "$work/look" > "$work/two"
+post /v1/chat/completions "@$work/two"
+has "$code:$body" '^400:.*max-images' "more than --max-images"
+stop
+serve
+look one.bmp
+post /v1/chat/completions "@$work/look"
+has "$code:$body" '^400:.*--media-path' "no files without --media-path"
+stop
+ox serve --port=0 --allow-remote-media='a b'
+is "$status" 2 "--allow-remote-media of no host: 2"
+ox serve --port=0 --media-path="$work/none"
+is "$status" 2 "--media-path of no folder: 2"
+
 # ---- deadlines
 serve --idle-timeout=1 --request-timeout=2
 out=$(printf 'GET /health HTTP/1.1\r\nHost: local' | "$raw" "$port" read)
