@@ -184,9 +184,10 @@ static bool read_user(struct ox_talk *talk, const struct ox_json_at *content)
     } else {
         ok = ox_talk_expected(talk, content, "a string or an array of blocks");
     }
-    if (!ok) {
+    const bool only_results = parts != NULL && json_array_size(content->value) > 0 && json_array_size(parts) == 0;
+    if (!ok || only_results) {
         json_decref(parts);
-        return false;
+        return ok;
     }
     ox_talk_user(talk, parts);
     return true;

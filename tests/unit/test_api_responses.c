@@ -550,46 +550,6 @@ static void test_logprobs(void)
 
 /* ---- pieces and the whole --------------------------------------------------------------------------------------- */
 
-static void add_item(struct api_row *row, json_t *item)
-{
-    const char *type = api_text(item, "type");
-    if (strcmp(type, "message") == 0) {
-        api_row_add(row, 'T', ox_json_text(api_at(item, "content.0.text")));
-    } else if (strcmp(type, "reasoning") == 0) {
-        api_row_add(row, 'R', ox_json_text(api_at(item, "content.0.text")));
-    } else if (strcmp(api_text(item, "status"), "completed") == 0) {
-        api_row_call(row, api_text(item, "name"), api_text(item, "arguments"));
-    }
-}
-
-/* The items that a client makes of the pieces of a stream. */
-static json_t *join_stream(json_t *events)
-{
-    json_t *items = json_array();
-    size_t i;
-    json_t *event;
-    json_array_foreach(events, i, event)
-    {
-        json_t *data = json_object_get(event, "data");
-        json_t *item = json_array_get(items, (size_t)json_integer_value(json_object_get(data, "output_index")));
-        const char *delta = json_string_value(json_object_get(data, "delta"));
-        if (strcmp(api_text(data, "type"), "response.output_item.added") == 0) {
-            json_array_append(items, json_object_get(data, "item"));
-        } else if (strcmp(api_text(data, "type"), "response.content_part.added") == 0) {
-            json_array_append(json_object_get(item, "content"), json_object_get(data, "part"));
-        } else if (strcmp(api_text(data, "type"), "response.output_item.done") == 0) {
-            json_object_set(item, "status", api_at(data, "item.status"));
-        }
-        json_t *owner = api_at(item, "content.0");
-        const char *key = owner != NULL ? "text" : "arguments";
-        owner = owner != NULL ? owner : item;
-        if (delta != NULL) {
-            json_object_set_new(owner, key, json_sprintf("%s%s", api_text(owner, key), delta));
-        }
-    }
-    return items;
-}
-
 /* Play the random answer of a seed and write down its items: of a stream, those of the pieces if they are the same as
  * those of the last event. */
 static void row_of(uint64_t seed, const char *json, struct api_row *row, struct api_row *expected)
@@ -610,12 +570,12 @@ static void row_of(uint64_t seed, const char *json, struct api_row *row, struct 
     json_t *tree = ask.stream ? api_stream(ox_buf_str(&out)) : api_tree(ox_buf_str(&out));
     json_t *last = json_array_get(tree, json_array_size(tree) - 1);
     json_t *output = ask.stream ? api_at(last, "data.response.output") : api_at(tree, "output");
-    json_t *items = ask.stream ? join_stream(tree) : json_incref(output);
+    json_t *items = ask.stream ? api_join_items(tree) : json_incref(output);
     size_t i;
     json_t *item;
     json_array_foreach(items, i, item)
     {
-        add_item(row, item);
+        api_row_item(row, item);
     }
     if (!player.good || json_equal(items, output) == 0) {
         ox_buf_add_c(&row->text, "(bad)");
