@@ -91,6 +91,8 @@ bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at,
 
 /* ---- the readers built on it, each the `read` of its API --------------------------------------------------------- */
 
+/* The code of an error for what Anthropic calls threads. */
+#define OX_MESSAGES_NO_THREADS "thread_unsupported_request"
 bool ox_messages_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                       struct ox_api_error *error);
 bool ox_responses_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,

@@ -636,6 +636,23 @@ static void test_random(void)
 
 /* ---- errors ----------------------------------------------------------------------------------------------------- */
 
+/* A client that would have its conversation kept is told so in a form that it understands. */
+static void test_thread(void)
+{
+    struct ox_ask ask;
+    struct ox_api_error error;
+    struct ox_buf out = {0};
+    OK(!api_read(api, &context, HEAD ASKS ", \"thread\": {\"type\": \"create\"}}", &ask, &error) &&
+           error.http_status == 400 && strcmp(error.param, "thread") == 0,
+       "threads are refused: %s", error.message);
+    api->error(&error, &out);
+    json_t *tree = api_tree(ox_buf_str(&out));
+    IS_STR(api_text(tree, "error.details.error_code"), "thread_unsupported_request", "the code that clients look for");
+    json_decref(tree);
+    ox_buf_fini(&out);
+    ox_ask_fini(&ask);
+}
+
 static void test_errors(void)
 {
     static const struct {
@@ -716,6 +733,7 @@ int main(void)
     test_stops();
     test_failed_call();
     test_random();
+    test_thread();
     test_errors();
     test_demo();
     oxcart_engine_close(&engine);
