@@ -221,10 +221,26 @@ void ox_recall_keep(struct ox_recall *recall, const struct ox_recall_reply *repl
 
 /* ---- comparing -------------------------------------------------------------------------------------------------- */
 
+static bool is_blank(struct ox_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (memchr(" \t\r\n", text.ptr[i], 4) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Blanks alone are no content: clients do not send them back. */
+static bool same_text(struct ox_str a, struct ox_str b)
+{
+    return ox_str_equal(a, b) || (is_blank(a) && is_blank(b));
+}
+
 static bool same_content(const struct kept *kept, const json_t *content)
 {
     if (!json_is_array(content)) {
-        return ox_str_equal(ox_json_text(content), content_of(kept));
+        return same_text(ox_json_text(content), content_of(kept));
     }
     struct ox_buf text = {0};
     bool same = true;
@@ -234,7 +250,7 @@ static bool same_content(const struct kept *kept, const json_t *content)
         same = same && json_is_string(inner);
         ox_buf_add_str(&text, ox_json_text(inner));
     }
-    same = same && !ox_buf_failed(&text) && ox_str_equal(ox_buf_str(&text), content_of(kept));
+    same = same && !ox_buf_failed(&text) && same_text(ox_buf_str(&text), content_of(kept));
     ox_buf_fini(&text);
     return same;
 }

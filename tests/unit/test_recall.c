@@ -120,6 +120,33 @@ static void test_reasoning(void)
     ox_recall_free(recall);
 }
 
+/* Blanks before a call need not come back; text must. */
+static void test_blanks(void)
+{
+    static const struct {
+        const char *kept;
+        const char *message;
+        size_t n;
+    } rows[] = {
+        {"\n", "null", 1},      {"\n", "\"\"", 1},  {" \n", "[]", 1},     {"", "\"\\n\"", 1},
+        {"", "\"\\u0000\"", 0}, {"\n", "\"a\"", 0}, {"a", "\"a\\n\"", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ox_ask ask;
+        struct ox_buf message = {0};
+        struct ox_recall *recall = ox_recall_new(100000);
+        const struct ox_recall_call call = {ox_str_c("call_1"), ox_str_c("f"), ox_str_c("{}")};
+        const struct ox_recall_reply reply = {
+            .content = ox_str_c(rows[i].kept), .calls = &call, .n_calls = 1, .ids = drawn, .n_ids = 5};
+        ox_recall_keep(recall, &reply);
+        ox_buf_printf(&message, HEAD "\"content\": %s, " OTHER_CALLS("call_1", "f", "{}", ""), rows[i].message);
+        IS_INT(fill(recall, ox_buf_text(&message), &ask), rows[i].n, rows[i].message);
+        ox_ask_fini(&ask);
+        ox_buf_fini(&message);
+        ox_recall_free(recall);
+    }
+}
+
 /* Several messages of one conversation, and an ask that has no place. */
 static void test_several(void)
 {
@@ -360,6 +387,7 @@ int main(void)
 {
     test_same();
     test_reasoning();
+    test_blanks();
     test_several();
     test_bound();
     test_threads();
