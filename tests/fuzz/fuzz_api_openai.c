@@ -64,9 +64,9 @@ static void play(const struct ox_api *api, struct ox_ask *ask, uint64_t seed)
     json_t *tree = api_tree(ox_buf_str(&whole));
     json_t *events = api_stream(ox_buf_str(&stream));
     HOLDS(tree != NULL && events != NULL);
-    for (int32_t i = 0; i < ask->n_choices && ask->chat; i++) {
-        json_t *a = api_chat_of_whole(tree, i);
-        json_t *b = api_chat_of_stream(events, i, &script);
+    for (int32_t i = 0; i < ask->n_choices; i++) {
+        json_t *a = ask->chat ? api_chat_of_whole(tree, i) : api_text_of_whole(tree, i);
+        json_t *b = ask->chat ? api_chat_of_stream(events, i, &script) : api_text_of_stream(events, i);
         HOLDS(a != NULL && b != NULL && json_equal(a, b));
         json_decref(a);
         json_decref(b);
