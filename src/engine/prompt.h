@@ -32,6 +32,9 @@ int ox_spans_add(struct ox_spans *spans, const struct ox_span *span) OX_MUST_USE
 /* Forget what lies at or behind token n. */
 void ox_spans_cut(struct ox_spans *spans, size_t n);
 
+/* The span that token `at` is in, or NULL. */
+const struct ox_span *ox_spans_find(const struct ox_spans *spans, size_t at);
+
 /* Walks through spans by ascending token; zero it but for spans. */
 struct ox_span_cursor {
     const struct ox_spans *spans;
@@ -60,10 +63,10 @@ enum ox_status ox_prompt_render(const struct oxcart_engine *engine, struct ox_st
                                 const struct oxcart_messages_options *options, struct ox_chat **chat,
                                 struct ox_prompt *prompt, struct ox_error *err) OX_MUST_USE;
 
-/* Encode a rendered prompt whose media name their sources, or are taken from options. Pictures are loaded, not encoded.
- * options may be NULL. */
+/* Encode chat's rendered prompt, whose media name their sources, or are taken from options. Pictures are loaded, not
+ * encoded. Replays of options stand where they may. options may be NULL. */
 enum ox_status ox_prompt_encode(const struct oxcart_engine *engine, struct ox_pictures *pictures,
-                                const struct oxcart_messages_options *options, struct ox_prompt *prompt,
-                                struct ox_encoded *out, struct ox_error *err) OX_MUST_USE;
+                                const struct oxcart_messages_options *options, const struct ox_chat *chat,
+                                struct ox_prompt *prompt, struct ox_encoded *out, struct ox_error *err) OX_MUST_USE;
 
 #endif
