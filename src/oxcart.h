@@ -241,6 +241,14 @@ enum oxcart_thinking {
     OXCART_THINKING_DISABLED
 };
 
+/* The exact tokens that this library drew for a message: what came behind the generation prompt, the end token included.
+ * They may come only from a program that kept them, never from what a client sends. */
+struct oxcart_replay {
+    size_t message;     /* its index in "messages", an assistant's */
+    const int32_t *ids; /* [n_ids] */
+    size_t n_ids;
+};
+
 struct oxcart_messages_options {
     size_t size;
     enum oxcart_thinking thinking;
@@ -250,6 +258,20 @@ struct oxcart_messages_options {
     size_t n_media;
     int32_t media_files;      /* nonzero: parts may name files, which are opened; else only data: URIs */
     const char *media_folder; /* names that do not begin with / are taken from here; NULL: the current folder */
+    /* Messages that were drawn here are put into the prompt as they were drawn, so that what was computed for them is
+     * found again although e.g. arguments were spelled with other blanks than rendering gives them. A replay counts only
+     * where it says what the message says: the same reasoning, content and calls (arguments compared as JSON values).
+     * Others, and those of messages that are not there, are passed over and the message rendered. In any order; of two
+     * for one message the first counts. */
+    const struct oxcart_replay *replay;
+    size_t n_replay;
+    /* For oxcart_prompt_from_messages only, as in struct oxcart_session_options: a session has its own. */
+    const char *media_helper;
+    int64_t max_pixels;
+    double fps;
+    int32_t max_frames;
+    void (*message)(void *user, enum oxcart_log_level level, const char *text);
+    void *user;
 };
 
 /* Make the timeline the rendered form of a conversation: a JSON object {"messages": [...], "tools": [...],
@@ -355,7 +377,7 @@ struct oxcart_result {
     int32_t n_generated; /* tokens drawn, the end token included */
     int32_t n_reasoning; /* of these, in reasoning */
     int32_t n_media;     /* of the tokens that the last append or set computed, those of pictures and clips */
-    double media_s;      /* time that decoding and encoding these took, part of prompt_s */
+    double media_s;      /* time that decoding and encoding these took, part of prompt_s; requests: encoding */
     double prompt_s;     /* time the last append or set took */
     double first_s;      /* from the beginning of that to the first drawn token */
     double generate_s;   /* time of decoding */
@@ -383,12 +405,12 @@ OXCART_API enum oxcart_status oxcart_session_score(struct oxcart_session *sessio
 struct oxcart_prompt;
 
 /* Make a prompt of ids (each 0 <= id < n_vocab; n > 0), whose reply is plain text. OXCART_E_ARG for ids that stand for
- * pictures or clips, if the model sees. Any thread. */
+ * pictures or clips, if the model sees: a conversation puts them. Any thread. */
 OXCART_API enum oxcart_status oxcart_prompt_from_tokens(const struct oxcart_engine *engine, const int32_t *ids, size_t n,
                                                         struct oxcart_prompt **out, struct oxcart_error *err);
 
 /* Make a prompt of a conversation, as oxcart_session_set_messages reads it; options may be NULL. Pictures and clips are
- * for sessions only: OXCART_E_ARG if the conversation or options hold any. Any thread. */
+ * decoded here, and their pixels kept as long as the prompt; they are encoded when a request needs them. Any thread. */
 OXCART_API enum oxcart_status oxcart_prompt_from_messages(const struct oxcart_engine *engine, const char *json,
                                                           size_t json_bytes,
                                                           const struct oxcart_messages_options *options,
@@ -403,10 +425,10 @@ OXCART_API void oxcart_prompt_free(struct oxcart_prompt **prompt);
 /* ---- scheduler: many requests in one batch ---------------------------------------------------------------------- */
 
 /* A SCHEDULER answers requests of any number of clients together: all running answers advance by one token a pass of the
- * model, and prompts are computed in between in pieces small enough that no answer pauses longer than max_stall_ms.
- * Beginnings that were computed before are not computed again: their KV blocks are shared, kept while there is memory,
- * and, with a cache folder, found again after a restart. An answer's tokens are the same bits alone or in company, with
- * a cached beginning or without.
+ * model, and prompts are computed and pictures encoded in between, in pieces small enough that no answer pauses longer
+ * than max_stall_ms. Beginnings that were computed before are not computed again: their KV blocks are shared, kept while
+ * there is memory, and, with a cache folder, found again after a restart; a picture is part of a beginning by what it
+ * shows. An answer's tokens are the same bits alone or in company, with a cached beginning or without.
  *
  * Threads: the library makes none here, the caller lends them. One thread is inside oxcart_scheduler_run until it is
  * told to stop: handlers are called on it, and must not block. With a cache folder a second one is inside
@@ -422,6 +444,7 @@ struct oxcart_scheduler_options {
     int32_t n_ctx;          /* longest prompt and answer of a request; as in sessions */
     const char *kv;         /* as in sessions */
     uint64_t kv_bytes;      /* memory for KV blocks, of answers and kept beginnings; 0: a quarter of what is free */
+    int64_t media_bytes;    /* of pictures and clips kept encoded for other requests that show them; 0: 1 GiB */
     int32_t max_stall_ms;   /* longest pause that another prompt may put into a running answer; 0: 500 */
     const char *cache_dir;  /* folder (made if missing) for KV blocks, used by one process at a time; NULL: none */
     uint64_t cache_bytes;   /* most that is kept there; 0: a fifth of the space that is free or already ours */
@@ -520,6 +543,8 @@ struct oxcart_scheduler_stats {
     uint64_t kv_bytes;           /* memory for blocks */
     uint64_t kv_used_bytes;      /* ... of running requests and kept beginnings */
     uint64_t kv_shared_bytes;    /* ... of this, kept beginnings that nobody uses now */
+    uint64_t n_encoded;          /* pictures and clips */
+    uint64_t media_used_bytes;   /* of those that are kept encoded */
     uint64_t cache_bytes;        /* in the cache folder */
     uint64_t cache_limit_bytes;
     uint64_t read_blocks;        /* from the cache folder */

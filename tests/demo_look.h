@@ -30,14 +30,20 @@ static inline bool demo_look(struct oxcart_session *session, const struct drawin
     return right;
 }
 
+/* Where the program that decodes files is. */
+static inline void demo_look_helper(char *out, size_t cap)
+{
+    const char *build = getenv("abs_top_builddir");
+    snprintf(out, cap, "%s/oxcart-media", build != NULL ? build : ".");
+}
+
 /* A session that may decode files. A model that does not open ends the program. */
 static inline struct oxcart_session *demo_look_open(struct oxcart_engine **engine)
 {
     char helper[4300];
-    const char *build = getenv("abs_top_builddir");
     struct oxcart_error err = {0};
     struct oxcart_session *session = NULL;
-    snprintf(helper, sizeof helper, "%s/oxcart-media", build != NULL ? build : ".");
+    demo_look_helper(helper, sizeof helper);
     const struct oxcart_session_options options = {.size = sizeof options, .media_helper = helper};
     *engine = demo_open(tap_file("demo"), 0);
     if (oxcart_session_open(*engine, &options, &session, &err) != OXCART_OK) {

@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/notify.h"
 #include "os/file.h"
+#include "server/remote_media.h"
 #include "server/server.h"
 
 #define MAX_SECRET_BYTES ((size_t)1 << 20)
@@ -29,6 +30,10 @@ struct service {
     struct ox_buf tls_cert;
     struct ox_buf tls_key; /* wiped */
     int trace_fd;
+    char *media_helper;
+    char *host_names;         /* --allow-remote-media, taken apart */
+    const char **media_hosts; /* [n_media_hosts], in host_names */
+    size_t n_media_hosts;
     struct ox_server *server;
     struct oxcart_engine *engine;
     struct oxcart_scheduler *scheduler;
@@ -91,6 +96,56 @@ static int open_trace(struct service *service)
     return EXIT_DONE;
 }
 
+/* Take --allow-remote-media apart. */
+static int read_hosts(struct service *service)
+{
+    const struct cli *cli = service->cli;
+    const char *text = cli_text(&cli->args, OPT_REMOTE_MEDIA, NULL);
+    if (text == NULL) {
+        return EXIT_DONE;
+    }
+    if (!ox_fetch_is_built()) {
+        return cli_fail(cli, EXIT_USAGE, "--allow-remote-media: this oxcart was built without libcurl");
+    }
+    service->host_names = ox_strdup(text);
+    service->media_hosts = ox_calloc(strlen(text) + 1, sizeof(const char *));
+    if (service->host_names == NULL || service->media_hosts == NULL) {
+        return cli_fail(cli, EXIT_MEMORY, "out of memory");
+    }
+    for (char *name = service->host_names; name != NULL;) {
+        char *comma = strchr(name, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        if (!ox_fetch_host_is_valid(ox_str_c(name))) {
+            return cli_fail(cli, EXIT_USAGE, "--allow-remote-media: expected hosts separated by commas, found '%.60s'",
+                            name);
+        }
+        service->media_hosts[service->n_media_hosts++] = name;
+        name = comma != NULL ? comma + 1 : NULL;
+    }
+    return EXIT_DONE;
+}
+
+/* Everything about pictures and clips. */
+static int read_media(struct service *service, struct ox_server_options *options)
+{
+    const struct cli *cli = service->cli;
+    const int code = read_hosts(service);
+    service->media_helper = cli_media_helper();
+    options->media_helper = service->media_helper;
+    options->max_pixels = (int64_t)cli_natural(&cli->args, OPT_MAX_PIXELS, 0);
+    options->fps = cli_real(&cli->args, OPT_FPS, 0.0);
+    options->max_frames = (int32_t)cli_natural(&cli->args, OPT_MAX_FRAMES, 0);
+    options->media_folder = cli_text(&cli->args, OPT_MEDIA_PATH, NULL);
+    options->media_hosts = service->media_hosts;
+    options->n_media_hosts = service->n_media_hosts;
+    if (code == EXIT_DONE && options->media_folder != NULL && !ox_file_is_folder(options->media_folder)) {
+        return cli_fail(cli, EXIT_USAGE, "--media-path: '%.120s' is no folder", options->media_folder);
+    }
+    return code;
+}
+
 static int read_limits(const struct cli *cli, struct ox_server_options *options)
 {
     uint64_t body;
@@ -128,6 +183,9 @@ static int open_server(struct service *service)
         .user = cli->output,
     };
     int code = read_limits(cli, &options);
+    if (code == EXIT_DONE) {
+        code = read_media(service, &options);
+    }
     if (code == EXIT_DONE) {
         code = read_file(cli, OPT_API_KEY_FILE, &service->keys);
     }
@@ -260,6 +318,9 @@ int verb_serve(const struct cli *cli)
     oxcart_scheduler_close(&service.scheduler);
     oxcart_engine_close(&service.engine);
     ox_buf_fini(&service.tls_cert);
+    ox_free(service.media_helper);
+    ox_free(service.host_names);
+    ox_free(service.media_hosts);
     if (service.trace_fd >= 0) {
         close(service.trace_fd);
     }

@@ -110,6 +110,11 @@ static struct ox_block *find(const struct ox_block_store *store, struct ox_hash 
     return b;
 }
 
+struct ox_hash ox_block_store_root(const struct ox_block_store *store)
+{
+    return store->root;
+}
+
 struct ox_block *ox_block_store_find(const struct ox_block_store *store, const struct ox_block *parent,
                                      const uint64_t *words)
 {

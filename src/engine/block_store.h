@@ -52,6 +52,9 @@ enum ox_status ox_block_store_open(struct ox_kv_pool *pool, struct ox_block_stor
 /* Gives all blocks back to the pool. */
 void ox_block_store_close(struct ox_block_store **store);
 
+/* What all keys begin with: a secret, which a folder keeps. Fixed once the folder is there. */
+struct ox_hash ox_block_store_root(const struct ox_block_store *store);
+
 /* The block of these words [block] after parent (NULL: at the beginning), or NULL. */
 struct ox_block *ox_block_store_find(const struct ox_block_store *store, const struct ox_block *parent,
                                      const uint64_t *words);

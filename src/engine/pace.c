@@ -62,6 +62,11 @@ size_t ox_pace_rows(const struct ox_pace *pace, double weight, size_t most)
     return rows < most ? rows : most;
 }
 
+double ox_pace_room(const struct ox_pace *pace)
+{
+    return pace->most_s > pace->alone_s ? pace->most_s - pace->alone_s : 0.0;
+}
+
 static void believe(double *known, double seconds)
 {
     *known = *known > seconds ? *known + EASE * (seconds - *known) : seconds;

@@ -27,6 +27,9 @@ void ox_pace_init(struct ox_pace *pace, double max_stall_s);
 /* Rows of weight `weight` (>= 1) to compute beside running answers, 1 to most (most > 0). */
 size_t ox_pace_rows(const struct ox_pace *pace, double weight, size_t most);
 
+/* Seconds that anything else may take beside running answers; 0 if they alone take all. */
+double ox_pace_room(const struct ox_pace *pace);
+
 /* A pass took so long: with n_rows of a prompt (0: none), of this weight on average; beside: running answers were in
  * it. Longer times count at once, shorter ones slowly. */
 void ox_pace_learn(struct ox_pace *pace, size_t n_rows, double weight, int beside, double seconds);

@@ -8,7 +8,7 @@
 
 #include "base/ckd.h"
 #include "base/mem.h"
-#include "model/vision.h"
+#include "engine/picture_encoder.h"
 #include "os/file.h"
 #include "text/markers.h"
 
@@ -28,6 +28,25 @@ void ox_pictures_fini(struct ox_pictures *pictures)
     ox_free(pictures->list);
     ox_free(pictures->helper);
     memset(pictures, 0, sizeof *pictures);
+}
+
+enum ox_status ox_pictures_choose(const char *helper, int64_t max_pixels, double fps, int32_t max_frames,
+                                  struct ox_pictures *pictures, struct ox_error *err)
+{
+    if (max_pixels < 0 || max_frames < 0 || !(fps >= 0.0)) {
+        return ox_error_set(err, OX_E_ARG, "options: max_pixels, fps or max_frames is below 0");
+    }
+    if (helper != NULL) {
+        pictures->helper = ox_strdup(helper);
+        if (pictures->helper == NULL) {
+            return ox_error_nomem(err, strlen(helper));
+        }
+    }
+    pictures->options = (struct ox_media_options){.helper_path = pictures->helper,
+                                                  .max_pixels = (uint64_t)max_pixels,
+                                                  .fps = fps,
+                                                  .max_frames = (uint32_t)max_frames};
+    return OX_OK;
 }
 
 enum ox_status ox_pictures_check(const struct oxcart_engine *engine, struct ox_error *err)
@@ -117,6 +136,7 @@ static enum ox_status add(struct ox_pictures *pictures, struct ox_media *media, 
         pictures->list[pictures->n++] = picture;
         picture->media = *media;
         picture->hash = hash;
+        picture->i = pictures->n - 1;
         picture->n_features = ox_media_grid_t(media) * ox_media_tokens_per_t(media);
         memset(media, 0, sizeof *media);
     }
@@ -312,6 +332,16 @@ enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcar
     return load_source(pictures, kind, &source, ox_str_make((const char *)media->bytes, media->n_bytes), out, err);
 }
 
+void ox_pictures_settle(struct ox_pictures *pictures)
+{
+    for (size_t i = 0; i < pictures->n; i++) {
+        ox_buf_fini(&pictures->list[i]->origin);
+    }
+    ox_free(pictures->helper);
+    pictures->helper = NULL;
+    pictures->options.helper_path = NULL;
+}
+
 /* ---- the model's side -------------------------------------------------------------------------------------------- */
 
 void ox_picture_text(const struct ox_picture *picture, struct ox_buf *out)
@@ -334,54 +364,51 @@ void ox_picture_text(const struct ox_picture *picture, struct ox_buf *out)
     }
 }
 
-/* Features of all segments into features [n_features, hidden]. */
-static enum ox_status encode(struct oxcart_engine *engine, const struct ox_picture *picture, struct ox_vision *vision,
-                             size_t segment, float *features, bool (*stop)(void *user), void *user, struct ox_error *err)
+/* Features of all segments. */
+static enum ox_status encode_all(struct ox_picture_encoder *encoder, bool (*stop)(void *user), void *user,
+                                 struct ox_error *err)
 {
-    const struct ox_media *media = &picture->media;
-    const size_t n_t = ox_media_grid_t(media);
-    for (size_t t = 0; t < n_t; t += segment) {
-        const size_t n = n_t - t < segment ? n_t - t : segment;
+    bool more = true;
+    while (more) {
         if (stop(user)) {
-            return ox_error_set(err, OX_E_CANCELLED, "stopped after %zu of %zu parts of a picture or clip", t, n_t);
+            return ox_error_set(err, OX_E_CANCELLED, "stopped after %zu of %zu parts of a picture or clip", encoder->t,
+                                ox_media_grid_t(encoder->media));
         }
-        ox_media_patches(media, t, n, ox_vision_patches(vision));
-        pthread_mutex_lock(&engine->turn);
-        ox_vision_encode(vision, n, ox_media_grid_h(media), ox_media_grid_w(media), NULL,
-                         features + t * ox_media_tokens_per_t(media) * engine->config.hidden);
-        pthread_mutex_unlock(&engine->turn);
+        more = ox_picture_encoder_advance(encoder, SIZE_MAX);
     }
     return OX_OK;
+}
+
+enum ox_status ox_picture_new_features(const struct oxcart_engine *engine, const struct ox_picture *picture,
+                                       float **out, struct ox_error *err)
+{
+    const size_t row_bytes = engine->config.hidden * sizeof(float);
+    uint64_t bytes;
+    if (ox_ckd_mul_u64(&bytes, picture->n_features, row_bytes) ||
+        ox_ckd_add_u64(&bytes, bytes, ox_picture_encoder_bytes(engine, &picture->media))) {
+        bytes = UINT64_MAX;
+    }
+    const enum ox_status status = ox_engine_check_memory(engine, bytes, err);
+    if (status != OX_OK) {
+        return status;
+    }
+    *out = ox_calloc(picture->n_features, row_bytes);
+    return *out != NULL ? OX_OK : ox_error_nomem(err, picture->n_features * row_bytes);
 }
 
 enum ox_status ox_picture_encode(struct oxcart_engine *engine, struct ox_picture *picture, bool (*stop)(void *user),
                                  void *user, struct ox_error *err)
 {
-    const struct ox_media *media = &picture->media;
-    const size_t n_t = ox_media_grid_t(media);
-    const size_t most = engine->config.vision.segment_frames;
-    const size_t segment = n_t < most ? n_t : most;
-    const size_t n_patches = segment * ox_media_grid_h(media) * ox_media_grid_w(media);
-    const uint64_t work = ox_vision_bytes(&engine->model, n_patches);
-    uint64_t bytes;
-    struct ox_vision *vision = NULL;
+    struct ox_picture_encoder encoder = {0};
     float *features = NULL;
-    if (ox_ckd_mul_u64(&bytes, picture->n_features, engine->config.hidden * sizeof *features) ||
-        ox_ckd_add_u64(&bytes, bytes, work)) {
-        bytes = UINT64_MAX;
-    }
-    enum ox_status status = ox_engine_check_memory(engine, bytes, err);
+    enum ox_status status = ox_picture_new_features(engine, picture, &features, err);
     if (status == OX_OK) {
-        features = ox_calloc(picture->n_features, engine->config.hidden * sizeof *features);
-        status = features != NULL ? OX_OK : ox_error_nomem(err, (size_t)(bytes - work));
+        status = ox_picture_encoder_open(engine, &picture->media, features, 0, &encoder, err);
     }
     if (status == OX_OK) {
-        status = ox_vision_open(&engine->model, n_patches, &vision, err);
+        status = encode_all(&encoder, stop, user, err);
     }
-    if (status == OX_OK) {
-        status = encode(engine, picture, vision, segment, features, stop, user, err);
-    }
-    ox_vision_close(&vision);
+    ox_picture_encoder_close(&encoder);
     if (status != OX_OK) {
         ox_free(features);
         return status;
@@ -432,7 +459,8 @@ void ox_pictures_trim(struct ox_pictures *pictures)
             return;
         }
         total -= bytes_of(pictures, picture);
-        free_picture(picture);
         pictures->list[at] = pictures->list[--pictures->n];
+        pictures->list[at]->i = at;
+        free_picture(picture);
     }
 }

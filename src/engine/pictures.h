@@ -14,6 +14,7 @@
 
 struct ox_picture {
     struct ox_media media;
+    size_t i;          /* its place in the list */
     uint64_t hash;     /* of the pixels */
     struct ox_buf origin; /* says where it was loaded from; empty if that cannot be told */
     float *features;   /* [n_features, hidden]; NULL: not encoded, or forgotten */
@@ -37,6 +38,10 @@ struct ox_pictures {
 
 void ox_pictures_fini(struct ox_pictures *pictures);
 
+/* Set what a caller chose for loading; *pictures is empty. OX_E_ARG for what makes no sense. */
+enum ox_status ox_pictures_choose(const char *helper, int64_t max_pixels, double fps, int32_t max_frames,
+                                  struct ox_pictures *pictures, struct ox_error *err) OX_MUST_USE;
+
 /* Can this engine show pictures to its model? OX_E_STATE if it has no vision tower; OX_E_SHAPE if its patches are not
  * those that media are cut into, or tokenizer and configuration name different placeholders. */
 enum ox_status ox_pictures_check(const struct oxcart_engine *engine, struct ox_error *err) OX_MUST_USE;
@@ -49,8 +54,15 @@ enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcar
 enum ox_status ox_pictures_load_url(struct ox_pictures *pictures, enum ox_media_kind kind, struct ox_str url,
                                     const char *folder, struct ox_picture **out, struct ox_error *err) OX_MUST_USE;
 
+/* Nothing more will be loaded: forget what only loading needs. */
+void ox_pictures_settle(struct ox_pictures *pictures);
+
 /* Append the text that stands for a picture in a prompt (vision.md 4, 5.4). */
 void ox_picture_text(const struct ox_picture *picture, struct ox_buf *out);
+
+/* Room for the features of picture, zeros, if the memory for encoding it is there as well; to be freed with ox_free. */
+enum ox_status ox_picture_new_features(const struct oxcart_engine *engine, const struct ox_picture *picture,
+                                       float **out, struct ox_error *err) OX_MUST_USE;
 
 /* Fill picture->features, segment by segment, the engine's turn taken for each. stop is asked before each segment:
  * OX_E_CANCELLED if it returns true. */

@@ -37,6 +37,25 @@ void ox_spans_cut(struct ox_spans *spans, size_t n)
     }
 }
 
+const struct ox_span *ox_spans_find(const struct ox_spans *spans, size_t at)
+{
+    size_t low = 0;
+    size_t high = spans->len;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct ox_span *span = &spans->ptr[middle];
+        if (at >= span->begin && at < span->begin + span->n) {
+            return span;
+        }
+        if (at < span->begin) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
 const struct ox_span *ox_span_at(struct ox_span_cursor *cursor, size_t at)
 {
     const struct ox_spans *spans = cursor->spans;

@@ -32,6 +32,9 @@ int ox_spans_add(struct ox_spans *spans, const struct ox_span *span) OX_MUST_USE
 /* Forget what lies at or behind token n. */
 void ox_spans_cut(struct ox_spans *spans, size_t n);
 
+/* The span that token `at` is in, or NULL. */
+const struct ox_span *ox_spans_find(const struct ox_spans *spans, size_t at);
+
 /* Walks through spans by ascending token; zero it but for spans. */
 struct ox_span_cursor {
     const struct ox_spans *spans;

@@ -5,7 +5,6 @@
 #include "engine/request_prompt.h"
 
 #include "base/mem.h"
-#include "engine/prompt.h"
 
 static struct oxcart_prompt *new_prompt(void)
 {
@@ -29,26 +28,14 @@ void ox_prompt_release(struct oxcart_prompt *prompt)
     if (prompt == NULL || atomic_fetch_sub_explicit(&prompt->n_references, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    for (size_t i = 0; i < prompt->n_media; i++) {
-        ox_free(prompt->media[i].features);
-    }
-    ox_free(prompt->media);
+    ox_spans_fini(&prompt->spans);
+    ox_pictures_fini(&prompt->pictures);
     ox_ids_fini(&prompt->ids);
     json_decref(prompt->tools);
     ox_free(prompt);
 }
 
-const struct ox_prompt_media *ox_prompt_media_at(const struct oxcart_prompt *prompt, size_t pos)
-{
-    for (size_t i = 0; i < prompt->n_media; i++) {
-        if (pos >= prompt->media[i].begin && pos < prompt->media[i].end) {
-            return &prompt->media[i];
-        }
-    }
-    return NULL;
-}
-
-/* Ids in range, and none that stands for a picture: requests have no pictures. */
+/* Ids in range, and none that stands for a picture: what it shows would be missing. */
 static enum ox_status check_ids(const struct ox_config *config, bool sees, const struct ox_ids *ids,
                                 struct ox_error *err)
 {
@@ -87,27 +74,52 @@ enum ox_status ox_prompt_from_tokens(const struct oxcart_engine *engine, const i
     return OX_OK;
 }
 
-/* Encode what was rendered into *prompt. */
-static enum ox_status encode(const struct oxcart_engine *engine, const struct oxcart_messages_options *options,
-                             const struct ox_chat *chat, const struct ox_prompt *text, struct oxcart_prompt *prompt,
-                             struct ox_error *err)
+/* Who hears of clips that were thinned. */
+struct listener {
+    void (*message)(void *user, enum oxcart_log_level level, const char *text);
+    void *user;
+};
+
+static void pass_message(void *user, enum ox_log_level level, const char *text)
 {
-    const bool allow_special = options != NULL && options->allow_special != 0;
-    if (text->n_media > 0 || (options != NULL && options->n_media > 0)) {
-        return ox_error_set(err, OX_E_ARG, "conversation: it has pictures or clips; requests are text only");
+    const struct listener *listener = user;
+    if (listener->message != NULL) {
+        listener->message(listener->user, (enum oxcart_log_level)level, text);
     }
-    enum ox_status status = ox_tokenizer_encode(engine->tokenizer, ox_buf_str(&text->text), text->caller,
-                                                allow_special ? 0 : text->n_caller, &prompt->ids, err);
+}
+
+/* Encode the rendered text and load its pictures into *prompt. */
+static enum ox_status encode(const struct oxcart_engine *engine, const struct oxcart_messages_options *options,
+                             struct ox_prompt *text, struct oxcart_prompt *prompt, struct ox_error *err)
+{
+    struct ox_pictures *pictures = &prompt->pictures;
+    struct ox_encoded encoded = {0};
+    struct listener listener = {0};
+    enum ox_status status = OX_OK;
+    if (options != NULL) {
+        listener = (struct listener){options->message, options->user};
+        status = ox_pictures_choose(options->media_helper, options->max_pixels, options->fps, options->max_frames,
+                                    pictures, err);
+    }
+    pictures->log = (struct ox_log){.message = pass_message, .user = &listener};
     if (status == OX_OK) {
-        status = check_ids(&engine->config, engine->weights.vision.layers != NULL, &prompt->ids, err);
+        status = ox_prompt_encode(engine, pictures, options, text, &encoded, err);
     }
-    if (status == OX_OK && ox_chat_tools(chat) != NULL) {
-        prompt->tools = json_deep_copy(ox_chat_tools(chat));
-        status = prompt->tools != NULL ? OX_OK : ox_error_nomem(err, text->text.len);
-    }
-    prompt->chat = true;
-    prompt->starts_in_reasoning = text->starts_in_reasoning;
+    pictures->log = (struct ox_log){0};
+    ox_pictures_settle(pictures);
+    prompt->ids = encoded.ids;
+    prompt->spans = encoded.spans;
     return status;
+}
+
+/* What the reply's parser must know. */
+static enum ox_status copy_tools(const struct ox_chat *chat, struct oxcart_prompt *prompt, struct ox_error *err)
+{
+    if (ox_chat_tools(chat) == NULL) {
+        return OX_OK;
+    }
+    prompt->tools = json_deep_copy(ox_chat_tools(chat));
+    return prompt->tools != NULL ? OX_OK : ox_error_nomem(err, sizeof *prompt->tools);
 }
 
 enum ox_status ox_prompt_from_messages(const struct oxcart_engine *engine, struct ox_str json,
@@ -122,7 +134,12 @@ enum ox_status ox_prompt_from_messages(const struct oxcart_engine *engine, struc
         status = ox_prompt_render(engine, json, options, &chat, &text, err);
     }
     if (status == OX_OK) {
-        status = encode(engine, options, chat, &text, prompt, err);
+        status = encode(engine, options, &text, prompt, err);
+    }
+    if (status == OX_OK) {
+        status = copy_tools(chat, prompt, err);
+        prompt->chat = true;
+        prompt->starts_in_reasoning = text.starts_in_reasoning;
     }
     ox_prompt_fini(&text);
     ox_chat_free(chat);

@@ -9,22 +9,13 @@
 #include <jansson.h>
 #include <stdatomic.h>
 
-#include "engine/engine.h"
-#include "text/tokenizer.h"
-
-/* Placeholder tokens [begin, end) of one picture or clip. */
-struct ox_prompt_media {
-    size_t begin;
-    size_t end;
-    uint64_t salt;   /* hash of what they stand for: equal ids with other content are another history */
-    float *features; /* [end - begin, hidden] used instead of the ids' embedding rows; owned by the prompt */
-};
+#include "engine/prompt.h"
 
 struct oxcart_prompt {
     atomic_size_t n_references;
     struct ox_ids ids;
-    struct ox_prompt_media *media; /* ascending, disjoint */
-    size_t n_media;
+    struct ox_spans spans; /* which of them stand for pictures and clips */
+    struct ox_pictures pictures; /* these, not encoded */
     bool chat;                /* a rendered conversation: its reply is parsed */
     bool starts_in_reasoning; /* ... whose generation prompt opened the thinking block */
     json_t *tools;            /* ... with these tools, or NULL */
@@ -41,8 +32,5 @@ enum ox_status ox_prompt_from_messages(const struct oxcart_engine *engine, struc
 /* One more reference to it, for ox_prompt_release. The prompt is not written to otherwise. */
 struct oxcart_prompt *ox_prompt_keep(struct oxcart_prompt *prompt);
 void ox_prompt_release(struct oxcart_prompt *prompt);
-
-/* The medium that position pos belongs to, or NULL. */
-const struct ox_prompt_media *ox_prompt_media_at(const struct oxcart_prompt *prompt, size_t pos);
 
 #endif

@@ -28,8 +28,7 @@ static const uint64_t *words_of(struct oxcart_scheduler *s, const struct ox_slot
     const size_t block = s->layout.block;
     for (size_t i = 0; i < block; i++) {
         const size_t pos = b * block + i;
-        const struct ox_prompt_media *media = ox_prompt_media_at(slot->request->prompt, pos);
-        s->words[i] = ox_block_word(token_at(slot->request, pos), media != NULL ? media->salt : 0);
+        s->words[i] = ox_request_word(slot->request, pos, token_at(slot->request, pos));
     }
     return s->words;
 }
@@ -50,6 +49,7 @@ static void give_memory(struct ox_slot *slot)
 
 void ox_scheduler_clear_slot(struct oxcart_scheduler *scheduler, struct ox_slot *slot)
 {
+    ox_scheduler_end_encoding(scheduler, slot);
     ox_block_store_touch(scheduler->store, slot->last);
     give_memory(slot);
     slot->request = NULL;
@@ -187,16 +187,14 @@ static void put_in_order(struct oxcart_scheduler *s)
 
 static void add_rows(struct oxcart_scheduler *s, struct ox_slot *slot, size_t n)
 {
-    const struct ox_request *r = slot->request;
+    struct ox_request *r = slot->request;
     const size_t total = ox_request_n_tokens(r);
     for (size_t i = 0; i < n; i++) {
         const size_t pos = slot->kv.n_tokens + i;
-        const struct ox_prompt_media *media = ox_prompt_media_at(r->prompt, pos);
+        const float *embedding = ox_scheduler_embedding(s, r, pos);
         s->rows[s->n_rows++] = (struct ox_row){
-            .id = token_at(r, pos),
-            .kv = &slot->kv,
-            .embedding = media != NULL ? media->features + (pos - media->begin) * s->engine->config.hidden : NULL,
-            .want_logits = pos + 1 == total};
+            .id = token_at(r, pos), .kv = &slot->kv, .embedding = embedding, .want_logits = pos + 1 == total};
+        r->g.result.n_media += embedding != NULL ? 1 : 0;
     }
     slot->n_rows = n;
 }
@@ -264,10 +262,11 @@ static void add_piece(struct oxcart_scheduler *s, struct ox_slot *slot)
     const size_t most = left < OX_SCHEDULER_ROWS ? left : OX_SCHEDULER_ROWS;
     const double weight = weight_of(s, slot, most);
     const size_t fit = s->n_beside > 0 ? ox_pace_rows(&s->pace, weight, OX_SCHEDULER_ROWS) : OX_SCHEDULER_ROWS;
-    if (fit <= s->n_piece) {
+    const size_t ready = ox_scheduler_ready_rows(s, slot, most);
+    if (s->tower_turn || ready == 0 || fit <= s->n_piece) {
         return;
     }
-    const size_t n = left < fit - s->n_piece ? left : fit - s->n_piece;
+    const size_t n = ready < fit - s->n_piece ? ready : fit - s->n_piece;
     if (!make_room(s, slot, n)) {
         return;
     }
@@ -285,6 +284,7 @@ static void choose_rows(struct oxcart_scheduler *s)
     s->n_beside = 0;
     put_in_order(s);
     add_answers(s);
+    s->tower_turn = s->encoding.slot != NULL && s->n_beside > 0 && s->tower_waited;
     for (size_t i = 0; i < s->n_slots; i++) {
         s->slots[i].tried = false;
         s->slots[i].reading = false;
@@ -347,7 +347,7 @@ static enum ox_status take_token(struct oxcart_scheduler *s, struct ox_slot *slo
         r->first_ns = now;
     } else {
         const double pause = ox_clock_seconds(r->token_ns, now);
-        s->longest_pause_s = s->n_piece > 0 && pause > s->longest_pause_s ? pause : s->longest_pause_s;
+        s->longest_pause_s = (s->n_piece > 0 || s->encode_s > 0.0) && pause > s->longest_pause_s ? pause : s->longest_pause_s;
     }
     r->token_ns = now;
     result->generate_s = ox_clock_seconds(r->first_ns, now);
@@ -372,7 +372,8 @@ static void publish(struct oxcart_scheduler *s)
         const size_t n_prompt = r->prompt->ids.len;
         r->seen.n_prompt_done = (int32_t)(slot->kv.n_tokens < n_prompt ? slot->kv.n_tokens : n_prompt);
         r->seen.n_generated = r->g.result.n_generated;
-        r->seen.state = slot->kv.n_tokens == 0 ? OXCART_SLOT_WAITING : OXCART_SLOT_PROMPT;
+        const bool begun = slot->kv.n_tokens > 0 || s->encoding.slot == slot;
+        r->seen.state = begun ? OXCART_SLOT_PROMPT : OXCART_SLOT_WAITING;
         r->seen.state = slot->reading ? OXCART_SLOT_READING : r->seen.state;
         r->seen.state = is_answering(slot) ? OXCART_SLOT_ANSWERING : r->seen.state;
         s->stats.n_cached_tokens += (uint64_t)(r->g.result.n_cached - r->n_cached_seen);
@@ -387,14 +388,35 @@ static void publish(struct oxcart_scheduler *s)
     pthread_mutex_unlock(&s->mutex);
 }
 
+/* Let the tower work before the rows are computed; beside answers, only where no prompt is worked on. */
+static void encode(struct oxcart_scheduler *s)
+{
+    s->encode_s = 0.0;
+    if (s->encoding.slot != NULL && (s->n_beside == 0 || s->n_piece == 0)) {
+        s->encode_s = ox_scheduler_encode(s);
+    }
+    s->tower_waited = s->encode_s <= 0.0;
+}
+
+/* Has a request failed before anything was computed for it? */
+static bool any_failed(const struct oxcart_scheduler *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->n_slots; i++) {
+        any = any || (s->slots[i].request != NULL && s->slots[i].request->status != OX_OK);
+    }
+    return any;
+}
+
 bool ox_scheduler_pass(struct oxcart_scheduler *s)
 {
     const uint64_t begin = ox_clock_ns();
     choose_rows(s);
+    encode(s);
     s->pass_s = 0.0;
     if (s->n_rows == 0) {
         publish(s);
-        return false;
+        return s->encode_s > 0.0 || any_failed(s);
     }
     compute(s);
     for (size_t i = 0; i < s->n_slots && s->order[i]->request != NULL; i++) {
@@ -408,7 +430,7 @@ bool ox_scheduler_pass(struct oxcart_scheduler *s)
             r->status = take_token(s, slot, &r->err);
         }
     }
-    s->pass_s = ox_clock_seconds(begin, ox_clock_ns());
+    s->pass_s = ox_clock_seconds(begin, ox_clock_ns()) - s->encode_s;
     ox_pace_learn(&s->pace, s->n_piece, s->piece_weight, s->n_beside > 0, s->pass_s);
     publish(s);
     return true;

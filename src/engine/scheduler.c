@@ -26,6 +26,10 @@ static enum ox_status check_options(const struct oxcart_scheduler_options *o, st
     if (o->n_parallel < 0 || o->n_parallel > MOST_PARALLEL) {
         return ox_error_set(err, OX_E_ARG, "parallel: expected 1 to %d, found %d", MOST_PARALLEL, o->n_parallel);
     }
+    if (o->media_bytes < 0) {
+        return ox_error_set(err, OX_E_ARG, "media_bytes: expected a number above 0, found %lld",
+                            (long long)o->media_bytes);
+    }
     if (o->max_stall_ms < 0) {
         return ox_error_set(err, OX_E_ARG, "max-stall: expected a number above 0, found %d", o->max_stall_ms);
     }
@@ -158,6 +162,8 @@ static enum ox_status open_scheduler(struct oxcart_scheduler *s, const struct ox
     s->n_queue = options->n_queue < 0 ? 0 : s->n_queue;
     s->message = options->message;
     s->message_user = options->user;
+    s->features.row_bytes = s->engine->config.hidden * sizeof(float);
+    s->features.max_bytes = options->media_bytes > 0 ? (uint64_t)options->media_bytes : OX_PICTURES_BYTES;
     enum ox_status status = ox_session_choose(s->engine, &session, &s->n_ctx, &format, err);
     if (status == OX_OK) {
         status = open_memory(s, format, options->kv_bytes, err);
@@ -204,6 +210,7 @@ enum oxcart_status oxcart_scheduler_open(struct oxcart_engine *engine, const str
 static void free_request(struct ox_request *r)
 {
     ox_generation_fini(&r->g);
+    ox_free(r->media_keys);
     ox_prompt_release(r->prompt);
     ox_ids_fini(&r->drawn);
     ox_free(r);
@@ -245,6 +252,8 @@ void oxcart_scheduler_close(struct oxcart_scheduler **scheduler)
         s->waiting = r->next;
         end_cancelled(r);
     }
+    ox_scheduler_end_encoding(s, s->encoding.slot);
+    ox_feature_cache_fini(&s->features);
     for (size_t i = 0; s->slots != NULL && i < s->n_slots; i++) {
         ox_kv_fini(&s->slots[i].kv);
         ox_free(s->slots[i].n_drawn);
@@ -285,14 +294,19 @@ static enum ox_status make_request(struct oxcart_scheduler *s, const struct oxca
     if (r == NULL) {
         return ox_error_nomem(err, sizeof *r);
     }
-    const enum ox_status status = ox_generation_init(s->engine, given->sampling, prompt->chat, prompt->tools,
-                                                     prompt->starts_in_reasoning, prompt->ids.ptr[prompt->ids.len - 1],
-                                                     given->handler, given->user, &r->g, err);
+    enum ox_status status = ox_generation_init(s->engine, given->sampling, prompt->chat, prompt->tools,
+                                               prompt->starts_in_reasoning, prompt->ids.ptr[prompt->ids.len - 1],
+                                               given->handler, given->user, &r->g, err);
     if (status != OX_OK) {
         ox_free(r);
         return status;
     }
     r->prompt = ox_prompt_keep(prompt);
+    status = ox_request_hash_media(s, r, err);
+    if (status != OX_OK) {
+        free_request(r);
+        return status;
+    }
     r->done = given->done;
     r->user = given->user;
     r->submit_ns = ox_clock_ns();
@@ -534,6 +548,8 @@ static void copy_store_stats(struct oxcart_scheduler *s)
     const size_t n_used = s->pool_blocks - ox_kv_pool_n_free(s->pool);
     s->stats.kv_used_bytes = (uint64_t)n_used * s->layout.block_bytes;
     s->stats.kv_shared_bytes = (uint64_t)ox_block_store_n_unused(s->store) * s->layout.block_bytes;
+    s->stats.media_used_bytes = s->features.bytes;
+    s->stats.n_encoded = s->n_encoded;
     s->stats.cache_bytes = store.disk_bytes;
     s->stats.cache_limit_bytes = store.disk_limit_bytes;
     s->stats.read_blocks = store.n_read;

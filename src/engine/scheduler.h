@@ -4,7 +4,8 @@
  * block store belong to the one thread that is inside oxcart_scheduler_run and need no lock. What other threads may see
  * of a running request is copied into it under the mutex after each pass.
  *
- * A pass holds one row for each running answer and a piece of one prompt or more. Memory is given to the oldest request
+ * A pass holds one row for each running answer and a piece of one prompt or more. Pictures and clips are encoded in
+ * pieces, one at a time; beside answers, these take turns with pieces of prompts. Memory is given to the oldest request
  * first: if blocks run out, kept beginnings are forgotten, then the youngest requests lose theirs and compute them again
  * later, with the same result.
  */
@@ -13,8 +14,10 @@
 
 #include "engine/block_store.h"
 #include "engine/cost.h"
+#include "engine/feature_cache.h"
 #include "engine/generation.h"
 #include "engine/pace.h"
+#include "engine/picture_encoder.h"
 #include "engine/request_prompt.h"
 
 /* Most rows of prompts in a pass, also where no answer runs: whoever comes or leaves meanwhile waits for its end. */
@@ -24,6 +27,7 @@
 struct ox_request {
     struct ox_request *next;
     struct oxcart_prompt *prompt;
+    struct ox_hash *media_keys; /* [prompt->pictures.n] of what they show */
     struct ox_generation g;
     oxcart_done_handler done;
     void *user;
@@ -57,6 +61,13 @@ struct ox_slot {
     bool reading;        /* ... and waits for blocks from the disk */
 };
 
+/* What the tower works on. */
+struct ox_encoding {
+    struct ox_slot *slot; /* for its request; NULL: nothing */
+    struct ox_features *features;
+    struct ox_picture_encoder encoder;
+};
+
 struct oxcart_scheduler {
     struct oxcart_engine *engine;
     void (*message)(void *user, enum oxcart_log_level level, const char *text);
@@ -78,6 +89,10 @@ struct oxcart_scheduler {
     uint64_t *words; /* [block] */
     struct ox_cost cost;
     struct ox_pace pace;
+    struct ox_feature_cache features;
+    struct ox_encoding encoding;
+    bool tower_waited; /* answers ran, and prompts had the last turn beside them */
+    uint64_t n_encoded;
     uint64_t n_pieces;
     uint64_t n_paused;
     double longest_pause_s;
@@ -86,6 +101,8 @@ struct oxcart_scheduler {
     size_t n_piece;      /* rows of prompts */
     double piece_weight; /* of them on average */
     size_t n_beside;     /* answers in it */
+    bool tower_turn;     /* beside answers, the tower works and prompts wait */
+    double encode_s;     /* how long the tower worked before it */
     double pass_s;       /* how long it took */
 
     pthread_mutex_t mutex; /* for all that follows */
@@ -106,6 +123,28 @@ bool ox_scheduler_pass(struct oxcart_scheduler *scheduler);
 
 /* The slot's request has ended: its blocks are given back. The request itself is the caller's. */
 void ox_scheduler_clear_slot(struct oxcart_scheduler *scheduler, struct ox_slot *slot);
+
+/* ---- pictures and clips (schedule_media.c) ---- */
+
+/* Set r->media_keys. Any thread. */
+enum ox_status ox_request_hash_media(const struct oxcart_scheduler *scheduler, struct ox_request *r,
+                                     struct ox_error *err) OX_MUST_USE;
+
+/* What the block store knows token id at pos of the request by: for a placeholder, what it shows. */
+uint64_t ox_request_word(const struct ox_request *r, size_t pos, int32_t id);
+
+/* How many of the slot's next n rows have the features they need. If not all, encoding begins as soon as it may; if that
+ * fails for good, the request's status says so. */
+size_t ox_scheduler_ready_rows(struct oxcart_scheduler *scheduler, struct ox_slot *slot, size_t n);
+
+/* The features of a row that is ready; NULL if it stands for no picture. */
+const float *ox_scheduler_embedding(struct oxcart_scheduler *scheduler, const struct ox_request *r, size_t pos);
+
+/* Work on the encoding in hand, as long as running answers may wait; returns the seconds. */
+double ox_scheduler_encode(struct oxcart_scheduler *scheduler);
+
+/* Break off the encoding if it is the slot's; segments that are done stay. slot may be NULL. */
+void ox_scheduler_end_encoding(struct oxcart_scheduler *scheduler, const struct ox_slot *slot);
 
 /* Tokens of a running request: its prompt and what was drawn. */
 size_t ox_request_n_tokens(const struct ox_request *request);

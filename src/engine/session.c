@@ -60,23 +60,14 @@ static enum ox_status choose_media(struct oxcart_session *session, const struct 
     session->on_message = options->message;
     session->on_message_user = options->user;
     pictures->log = (struct ox_log){.message = options->message != NULL ? pass_message : NULL, .user = session};
-    if (options->max_pixels < 0 || options->max_frames < 0 || !(options->fps >= 0.0) || options->media_bytes < 0) {
-        return ox_error_set(err, OX_E_ARG, "session options: max_pixels, fps, max_frames or media_bytes is below 0");
+    if (options->media_bytes < 0) {
+        return ox_error_set(err, OX_E_ARG, "session options: media_bytes is below 0");
     }
-    if (options->media_helper != NULL) {
-        pictures->helper = ox_strdup(options->media_helper);
-        if (pictures->helper == NULL) {
-            return ox_error_nomem(err, strlen(options->media_helper));
-        }
-    }
-    pictures->options = (struct ox_media_options){.helper_path = pictures->helper,
-                                                  .max_pixels = (uint64_t)options->max_pixels,
-                                                  .fps = options->fps,
-                                                  .max_frames = (uint32_t)options->max_frames};
     if (options->media_bytes > 0) {
         pictures->max_bytes = (uint64_t)options->media_bytes;
     }
-    return OX_OK;
+    return ox_pictures_choose(options->media_helper, options->max_pixels, options->fps, options->max_frames, pictures,
+                              err);
 }
 
 static enum ox_status open_memory(struct oxcart_session *session, enum ox_kv_format format, struct ox_error *err)

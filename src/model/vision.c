@@ -311,36 +311,47 @@ static struct ox_chunk chunk_at(const struct ox_vision *vision, size_t begin)
     return (struct ox_chunk){begin, left < vision->chunk ? left : vision->chunk};
 }
 
-static void encode(void *argument, const struct ox_worker *worker)
+/* Units of work follow each other: the embedding of each chunk, in each layer the keys and values of each chunk and then
+ * the rest of it, and the merging of each chunk. */
+static size_t n_chunks(const struct ox_vision *vision)
 {
-    const struct ox_vision *vision = argument;
+    return (vision->n + vision->chunk - 1) / vision->chunk;
+}
+
+static size_t n_units(const struct ox_vision *vision)
+{
+    return (2 + 2 * ox_vision_config_of(vision)->n_layers) * n_chunks(vision);
+}
+
+static void run_unit(const struct ox_vision *vision, const struct ox_worker *worker, size_t unit)
+{
     const struct ox_vision_config *config = ox_vision_config_of(vision);
     const struct ox_vision_weights *weights = &vision->pass.model->weights->vision;
-    ox_vision_angles(vision, worker);
-    for (size_t i = 0; i < vision->n; i += vision->chunk) {
-        const struct ox_chunk chunk = chunk_at(vision, i);
+    const struct ox_chunk chunk = chunk_at(vision, unit % n_chunks(vision) * vision->chunk);
+    const size_t walk = unit / n_chunks(vision);
+    if (walk == 0) {
+        if (unit == 0) {
+            ox_vision_angles(vision, worker);
+        }
         embed(vision, worker, &chunk);
-    }
-    for (size_t l = 0; l < config->n_layers; l++) {
-        for (size_t i = 0; i < vision->n; i += vision->chunk) {
-            const struct ox_chunk chunk = chunk_at(vision, i);
-            gather(vision, worker, &weights->layers[l], &chunk);
-        }
-        for (size_t i = 0; i < vision->n; i += vision->chunk) {
-            const struct ox_chunk chunk = chunk_at(vision, i);
-            attend(vision, worker, &weights->layers[l], &chunk);
-        }
-    }
-    if (vision->tower != NULL && worker->i_worker == 0) {
-        memcpy(vision->tower, vision->x, vision->n * config->hidden * sizeof *vision->x);
-    }
-    for (size_t i = 0; i < vision->n; i += vision->chunk) {
-        const struct ox_chunk chunk = chunk_at(vision, i);
+    } else if (walk == 1 + 2 * config->n_layers) {
         merge(vision, worker, &chunk);
+    } else if (walk % 2 == 1) {
+        gather(vision, worker, &weights->layers[(walk - 1) / 2], &chunk);
+    } else {
+        attend(vision, worker, &weights->layers[(walk - 1) / 2], &chunk);
     }
 }
 
-void ox_vision_encode(struct ox_vision *vision, size_t t, size_t h, size_t w, float *tower, float *features)
+static void run_units(void *argument, const struct ox_worker *worker)
+{
+    const struct ox_vision *vision = argument;
+    for (size_t unit = vision->unit; unit < vision->end_unit; unit++) {
+        run_unit(vision, worker, unit);
+    }
+}
+
+void ox_vision_begin(struct ox_vision *vision, size_t t, size_t h, size_t w, float *tower, float *features)
 {
     const size_t square = ox_vision_config_of(vision)->merge;
     OX_CHECK(h % square == 0 && w % square == 0 && t * h * w > 0 && t * h * w <= vision->max_patches);
@@ -350,5 +361,24 @@ void ox_vision_encode(struct ox_vision *vision, size_t t, size_t h, size_t w, fl
     vision->n = t * h * w;
     vision->tower = tower;
     vision->features = features;
-    ox_team_run(vision->pass.model->team, encode, vision);
+    vision->unit = 0;
+}
+
+bool ox_vision_advance(struct ox_vision *vision, size_t most)
+{
+    const size_t all = n_units(vision);
+    const size_t left = all - vision->unit;
+    vision->end_unit = vision->unit + (most < left ? most : left);
+    ox_team_run(vision->pass.model->team, run_units, vision);
+    vision->unit = vision->end_unit;
+    if (vision->unit == all && vision->tower != NULL) {
+        memcpy(vision->tower, vision->x, vision->n * ox_vision_config_of(vision)->hidden * sizeof *vision->x);
+    }
+    return vision->unit < all;
+}
+
+void ox_vision_encode(struct ox_vision *vision, size_t t, size_t h, size_t w, float *tower, float *features)
+{
+    ox_vision_begin(vision, t, h, w, tower, features);
+    (void)ox_vision_advance(vision, SIZE_MAX);
 }

@@ -35,4 +35,9 @@ float *ox_vision_patches(struct ox_vision *vision);
  * [t * h * w, hidden size of the tower], or NULL. Cannot fail. One call at a time for a vision and for a team. */
 void ox_vision_encode(struct ox_vision *vision, size_t t, size_t h, size_t w, float *tower, float *features);
 
+/* The same in pieces, with the same bits: begin, then advance until it returns false. A piece is `most` (at least 1) units
+ * of work, a unit being what one layer does with about 256 patches or less. Other work may use the team in between. */
+void ox_vision_begin(struct ox_vision *vision, size_t t, size_t h, size_t w, float *tower, float *features);
+bool ox_vision_advance(struct ox_vision *vision, size_t most);
+
 #endif

@@ -52,6 +52,8 @@ struct ox_vision {
     size_t n; /* t * h * w */
     float *tower;
     float *features;
+    size_t unit; /* of its work, the next one */
+    size_t end_unit; /* where the piece in hand ends */
 };
 
 /* Rows [begin, begin + n) of the segment. */

@@ -94,6 +94,30 @@ bool ox_openai_read(const struct ox_api_context *context, json_t *body, struct o
     return true;
 }
 
+bool ox_openai_read_effort(const json_t *value, const char *param, enum oxcart_thinking *out,
+                           struct ox_api_error *error)
+{
+    static const struct {
+        const char *name;
+        enum oxcart_thinking thinking;
+    } rows[] = {
+        {"none", OXCART_THINKING_DISABLED},   {"minimal", OXCART_THINKING_DISABLED}, {"low", OXCART_THINKING_ADAPTIVE},
+        {"medium", OXCART_THINKING_ADAPTIVE}, {"high", OXCART_THINKING_ENABLED},     {"xhigh", OXCART_THINKING_ENABLED},
+        {"max", OXCART_THINKING_ENABLED},
+    };
+    if (value == NULL || json_is_null(value)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (ox_str_is(ox_json_text(value), rows[i].name)) {
+            *out = rows[i].thinking;
+            return true;
+        }
+    }
+    return ox_openai_refuse(error, "invalid_value", param,
+                            "%s: expected none, minimal, low, medium, high, xhigh or max", param);
+}
+
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 bool ox_openai_begin(struct ox_openai_head *head, const struct ox_api_context *context, const struct ox_ask *ask,

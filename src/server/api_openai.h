@@ -21,6 +21,11 @@ bool ox_openai_read(const struct ox_api_context *context, json_t *body, struct o
 /* Read a limit of tokens: 1 and more, or -1, "until the model stops". */
 bool ox_openai_read_limit(const json_t *body, const char *key, struct ox_ask *ask, struct ox_api_error *error);
 
+/* Read a wish for thinking: none and minimal disable it, low and medium leave it to the model, high, xhigh and max demand
+ * it. False, with an error that names param, for another value; nothing is set if it is missing or null. */
+bool ox_openai_read_effort(const json_t *value, const char *param, enum oxcart_thinking *out,
+                           struct ox_api_error *error);
+
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 /* What every object of one reply begins with, and the sums of its choices. */

@@ -319,6 +319,26 @@ static void detokenize(struct ox_exchange *x, const json_t *body)
     ox_free(ids);
 }
 
+static void on_media_message(void *user, enum oxcart_log_level level, const char *message)
+{
+    const struct ox_server *server = user;
+    server->options.message(server->options.user, (enum ox_log_level)level, message);
+}
+
+struct oxcart_messages_options ox_server_messages(struct ox_server *server)
+{
+    const struct oxcart_messages_options messages = {
+        .size = sizeof messages,
+        .media_helper = server->options.media_helper,
+        .max_pixels = server->options.max_pixels,
+        .fps = server->options.fps,
+        .max_frames = server->options.max_frames,
+        .message = on_media_message,
+        .user = server,
+    };
+    return messages;
+}
+
 /* The prompt's text: its tokens, decoded. */
 static void apply_template(struct ox_exchange *x, const json_t *body)
 {
@@ -331,8 +351,9 @@ static void apply_template(struct ox_exchange *x, const json_t *body)
         return;
     }
     ox_json_write(body, &json);
+    const struct oxcart_messages_options messages = ox_server_messages(x->server);
     const enum oxcart_status status =
-        oxcart_prompt_from_messages(x->server->model.engine, ox_buf_text(&json), json.len, NULL, &prompt, &err);
+        oxcart_prompt_from_messages(x->server->model.engine, ox_buf_text(&json), json.len, &messages, &prompt, &err);
     ox_buf_fini(&json);
     if (status != OXCART_OK) {
         fail_with(x, status, &err);

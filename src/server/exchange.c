@@ -46,7 +46,7 @@ struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connect
     x->server = server;
     x->connection = connection;
     x->method = method;
-    x->begin_ns = ox_server_now_ns();
+    x->begin_ns = ox_clock_ns();
     x->quiet_ns = x->begin_ns;
     x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     atomic_init(&x->holders, 1);
@@ -193,6 +193,7 @@ void ox_exchange_leave(struct ox_exchange *x)
     pthread_mutex_lock(&x->lock);
     const bool already = x->gone;
     x->gone = true;
+    atomic_store(&x->left, true);
     if (!already && x->fd >= 0) {
         shutdown(x->fd, SHUT_RDWR);
     }

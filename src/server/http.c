@@ -15,6 +15,8 @@
 #define PIECE_BYTES ((size_t)16 << 10)  /* of a stream, sent at once */
 #define DRAIN_BYTES ((uint64_t)1 << 20) /* of a refused body that are read so that the client sees the reply */
 #define MAX_CONNECTIONS 1024
+/* The keeper's deadlines come first, since it says why; what is left are clients that do not read. */
+#define AFTER_KEEPER_S 2
 /* All bodies together, in --max-body. */
 #define MAX_BODIES 8
 
@@ -388,13 +390,14 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     pthread_mutex_lock(&server->links_lock);
     if (link != NULL) {
         link->exchange = NULL;
-        link->since_ns = ox_server_now_ns();
+        link->since_ns = ox_clock_ns();
     }
     pthread_mutex_unlock(&server->links_lock);
     pthread_mutex_lock(&x->lock);
     x->fd = -1;
     x->suspended = false;
     x->gone = x->gone || code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    atomic_store(&x->left, x->gone);
     pthread_mutex_unlock(&x->lock);
     ox_exchange_cancel(x);
     ox_journal_add(x);
@@ -414,7 +417,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
         }
         link->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         link->fresh = true;
-        link->since_ns = ox_server_now_ns();
+        link->since_ns = ox_clock_ns();
         pthread_mutex_lock(&server->links_lock);
         link->next = server->links;
         if (link->next != NULL) {
@@ -480,7 +483,7 @@ enum ox_status ox_http_start(struct ox_server *server, int family, struct ox_err
         flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
         MHD_OPTION_LISTEN_SOCKET, server->listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->idle_timeout_s, MHD_OPTION_CONNECTION_LIMIT, limit,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->idle_timeout_s + AFTER_KEEPER_S, MHD_OPTION_CONNECTION_LIMIT, limit,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, limit / 2, MHD_OPTION_ARRAY, secrets, MHD_OPTION_END);
     if (server->daemon == NULL && tls) {
         return ox_error_set(err, OX_E_ARG, "TLS: the certificate and key cannot be used (--tls-cert, --tls-key)");

@@ -87,7 +87,7 @@ static void trace_line(struct ox_exchange *x, double seconds)
 
 void ox_journal_add(struct ox_exchange *x)
 {
-    const double seconds = ox_server_seconds(x->begin_ns, ox_server_now_ns());
+    const double seconds = ox_server_seconds(x->begin_ns, ox_clock_ns());
     pthread_mutex_lock(&x->lock);
     ox_metrics_reply(&x->server->metrics, x->http_status, seconds);
     if (x->gone) {

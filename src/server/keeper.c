@@ -130,7 +130,7 @@ static bool make_room(struct round *round, size_t n)
 /* Hold all exchanges, and see to the connections that have none. */
 static void gather(struct ox_server *server, struct round *round)
 {
-    const uint64_t now = ox_server_now_ns();
+    const uint64_t now = ox_clock_ns();
     size_t n = 0;
     round->n_held = 0;
     pthread_mutex_lock(&server->links_lock);
@@ -198,7 +198,7 @@ void *ox_keeper_main(void *argument)
     }
     while (!atomic_load(&server->closing)) {
         gather(server, &round);
-        const uint64_t now = ox_server_now_ns();
+        const uint64_t now = ox_clock_ns();
         for (size_t i = 0; i < round.n_held; i++) {
             const enum verdict verdict = check_exchange(round.held[i], now);
             if (verdict == VERDICT_TOO_LONG) {

@@ -6,7 +6,8 @@
  *
  *     http thread (libmicrohttpd's, http.c)   reads head and body, asks access.h, finds the route; answers what is at hand
  *                                             (health, models, metrics, slots, the page); else suspends the connection
- *     workers (worker.c)                      parse JSON, render and cut the prompt, hand it to the scheduler
+ *     workers (worker.c)                      parse JSON, load what media parts point to, make the prompt, hand it to
+ *                                             the scheduler
  *     engine thread                           inside oxcart_scheduler_run: events become bytes in the exchange's buffer,
  *                                             and the connection is resumed; never waits for a client
  *     http thread                             sends what is in the buffer, suspends again where there is nothing
@@ -46,6 +47,14 @@ struct ox_server_options {
     size_t max_schema_bytes;
     uint32_t request_timeout_s; /* 0: none */
     uint32_t idle_timeout_s;
+    /* Pictures and clips: what the library needs for them, and where parts may point (media_source.h). */
+    const char *media_helper;
+    int64_t max_pixels;
+    double fps;
+    int32_t max_frames;
+    const char *media_folder;
+    const char *const *media_hosts; /* [n_media_hosts] */
+    size_t n_media_hosts;
     bool with_page;
     bool log_requests; /* one message a request */
     int trace_fd;      /* requests and replies as JSON lines; -1: none. The caller's */

@@ -8,9 +8,9 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "os/clock.h"
 #include "server/access.h"
 #include "server/api.h"
 #include "server/metrics.h"
@@ -20,7 +20,8 @@
 
 /* Most answers to one request (n). */
 #define OX_MAX_CHOICES 8
-#define OX_N_WORKERS 2
+/* So many that some may wait for hosts that give media, or for their decoder. */
+#define OX_N_WORKERS 8
 /* Bytes of a stream that its client has not read; more end it. */
 #define OX_MAX_UNSENT ((size_t)4 << 20)
 
@@ -60,6 +61,7 @@ struct ox_exchange {
     uint64_t begin_ns;
     atomic_uint holders;
     struct ox_exchange *next_job; /* the workers' queue */
+    atomic_bool left;             /* gone, for those who look without the lock */
 
     pthread_mutex_t lock; /* of what follows */
     int fd;              /* -1: the connection has ended */
@@ -129,16 +131,10 @@ struct ox_server {
     atomic_bool engine_ended;
 };
 
-static inline uint64_t ox_server_now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
+/* 0 if the second reading is the earlier one: they may be another thread's. */
 static inline double ox_server_seconds(uint64_t from_ns, uint64_t to_ns)
 {
-    return to_ns > from_ns ? (double)(to_ns - from_ns) * 1e-9 : 0.0;
+    return to_ns > from_ns ? ox_clock_seconds(from_ns, to_ns) : 0.0;
 }
 
 static inline enum ox_server_state ox_server_state(struct ox_server *server)
@@ -187,6 +183,9 @@ void ox_endpoint_get(struct ox_exchange *x);
 
 /* Answer a POST that is no API's from its parsed body. */
 void ox_endpoint_post(struct ox_exchange *x, const json_t *body);
+
+/* What the library needs to know of a conversation's media: the server's options, the rest empty. endpoints.c */
+struct oxcart_messages_options ox_server_messages(struct ox_server *server);
 
 /* ---- worker.c -------------------------------------------------------------------------------------------------- */
 

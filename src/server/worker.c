@@ -3,11 +3,9 @@
  * From a request's body to its answers: the worker threads parse, render and hand in; the engine thread's events come
  * back here and become the reply's bytes.
  */
-#include <stdio.h>
-
 #include "base/json.h"
 #include "base/json_build.h"
-#include "base/mem.h"
+#include "server/media_source.h"
 #include "server/server_parts.h"
 
 #define STREAM_TYPE "text/event-stream; charset=utf-8"
@@ -23,7 +21,7 @@ static bool flush(struct ox_exchange *x, size_t before)
     if (x->out.len - x->n_sent > OX_MAX_UNSENT) {
         return false;
     }
-    x->quiet_ns = ox_server_now_ns();
+    x->quiet_ns = ox_clock_ns();
     if (x->decided) {
         ox_exchange_wake(x);
     }
@@ -33,7 +31,7 @@ static bool flush(struct ox_exchange *x, size_t before)
 static void measure(struct ox_choice *choice)
 {
     struct ox_exchange *x = choice->exchange;
-    const uint64_t now = ox_server_now_ns();
+    const uint64_t now = ox_clock_ns();
     if (choice->last_ns == 0) {
         ox_metrics_first(&x->server->metrics, ox_server_seconds(x->begin_ns, now));
     } else {
@@ -133,25 +131,54 @@ static void on_done(void *user, enum oxcart_status status, const struct oxcart_r
 
 /* ---- asking: the workers ---------------------------------------------------------------------------------------- */
 
-/* The prompt of an ask. */
-static enum oxcart_status make_prompt(const struct ox_exchange *x, struct oxcart_prompt **prompt,
-                                      struct oxcart_error *err)
+/* The prompt of a conversation: what its parts point to is looked up first. */
+static bool render(struct ox_exchange *x, struct oxcart_prompt **prompt, struct ox_api_error *error)
 {
-    const struct oxcart_engine *engine = x->server->model.engine;
-    const struct ox_ask *ask = &x->ask;
+    const struct ox_server_options *options = &x->server->options;
+    const struct ox_media_options media = {.folder = options->media_folder,
+                                           .hosts = options->media_hosts,
+                                           .n_hosts = options->n_media_hosts,
+                                           .max_media = options->max_images,
+                                           .max_bytes = options->max_body};
+    struct oxcart_messages_options messages = ox_server_messages(x->server);
+    struct oxcart_error err = {0};
+    struct ox_media_set set = {0};
     struct ox_buf text = {0};
-    if (ask->conversation == NULL) {
-        return oxcart_prompt_from_tokens(engine, ask->ids, ask->n_ids, prompt, err);
+    if (!ox_media_load(x->ask.conversation, &media, &x->left, &set, error)) {
+        return false;
     }
-    ox_json_write(ask->conversation, &text);
-    enum oxcart_status status = OXCART_E_NOMEM;
-    if (ox_buf_failed(&text)) {
-        snprintf(err->message, sizeof err->message, "out of memory");
-    } else {
-        status = oxcart_prompt_from_messages(engine, text.ptr, text.len, &ask->messages, prompt, err);
+    messages.thinking = x->ask.messages.thinking;
+    messages.allow_special = x->ask.messages.allow_special;
+    messages.media = set.media;
+    messages.n_media = set.n_media;
+    ox_json_write(x->ask.conversation, &text);
+    bool ok = !ox_buf_failed(&text) || ox_api_refuse_nomem(error);
+    if (ok) {
+        const enum oxcart_status status =
+            oxcart_prompt_from_messages(x->server->model.engine, text.ptr, text.len, &messages, prompt, &err);
+        ok = status == OXCART_OK;
+        if (!ok) {
+            ox_api_error_of(status, &err, error);
+        }
     }
     ox_buf_fini(&text);
-    return status;
+    ox_media_set_fini(&set);
+    return ok;
+}
+
+/* The prompt of an ask. */
+static bool make_prompt(struct ox_exchange *x, struct oxcart_prompt **prompt, struct ox_api_error *error)
+{
+    struct oxcart_error err = {0};
+    if (x->ask.conversation != NULL) {
+        return render(x, prompt, error);
+    }
+    const enum oxcart_status status =
+        oxcart_prompt_from_tokens(x->server->model.engine, x->ask.ids, x->ask.n_ids, prompt, &err);
+    if (status != OXCART_OK) {
+        ox_api_error_of(status, &err, error);
+    }
+    return status == OXCART_OK;
 }
 
 static bool check_length(const struct ox_exchange *x, size_t n_prompt, struct ox_api_error *error)
@@ -245,15 +272,12 @@ static bool answer(struct ox_exchange *x, struct oxcart_prompt *prompt, struct o
 static bool ask(struct ox_exchange *x, json_t *body, struct ox_api_error *error)
 {
     struct oxcart_prompt *prompt = NULL;
-    struct oxcart_error err = {0};
     struct ox_buf out = {0};
+    x->ask.kind = x->route->ask;
     if (!x->route->api->read(&x->server->context, body, &x->ask, error)) {
         return false;
     }
-    x->ask.kind = x->route->ask;
-    const enum oxcart_status status = make_prompt(x, &prompt, &err);
-    if (status != OXCART_OK) {
-        ox_api_error_of(status, &err, error);
+    if (!make_prompt(x, &prompt, error)) {
         return false;
     }
     bool ok = true;

@@ -111,8 +111,22 @@ static void test_forgives(void)
     IS_INT(ox_pace_rows(&pace, 1.0, 512), 512, "and then forgets it");
 }
 
+/* What else may take time beside answers. */
+static void test_room(void)
+{
+    struct ox_pace pace;
+    ox_pace_init(&pace, 0.4);
+    const double all = ox_pace_room(&pace);
+    ox_pace_learn(&pace, 0, 1.0, 1, 0.1);
+    const double rest = ox_pace_room(&pace);
+    OK(all > 0.25 && all < 0.4 && rest > all - 0.101 && rest < all - 0.099, "%.3f s of 0.4, then %.3f", all, rest);
+    ox_pace_learn(&pace, 0, 1.0, 1, 0.5);
+    OK(ox_pace_room(&pace) <= 0.0 && ox_pace_room(&pace) >= 0.0, "none where answers take all");
+}
+
 int main(void)
 {
+    test_room();
     test_machines();
     test_first();
     test_forgives();

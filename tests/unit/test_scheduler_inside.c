@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The scheduler from the inside, without threads: requests are handed in, it is told to finish, and then run. Failing
- * allocations, prompts with pictures, and prompts in pieces beside running answers.
+ * allocations, and prompts in pieces beside running answers.
  */
 #include "base/mem.h"
 #include "base/rng.h"
@@ -103,71 +103,6 @@ static struct oxcart_prompt *make_prompt(struct oxcart_engine *engine, size_t n,
     }
     ox_free(ids);
     return prompt;
-}
-
-/* ---- pictures -------------------------------------------------------------------------------------------------- */
-
-/* Tokens 40 to 128 of the prompt stand for something that salt names. */
-static void put_picture(struct oxcart_prompt *prompt, size_t hidden, uint64_t salt)
-{
-    struct ox_rng rng;
-    ox_rng_init(&rng, salt);
-    prompt->media = ox_calloc(1, sizeof *prompt->media);
-    prompt->n_media = 1;
-    prompt->media[0] = (struct ox_prompt_media){.begin = 40, .end = 129, .salt = salt};
-    prompt->media[0].features = ox_calloc(89 * hidden, sizeof(float));
-    for (size_t i = 0; i < 89 * hidden; i++) {
-        prompt->media[0].features[i] = (float)(4.0 * ox_rng_double(&rng) - 2.0);
-    }
-}
-
-static void answer_one(struct oxcart_engine *engine, struct oxcart_prompt *prompt, struct told *told)
-{
-    struct oxcart_scheduler *scheduler = NULL;
-    const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 256};
-    if (oxcart_scheduler_open(engine, &options, &scheduler, NULL) != OXCART_OK ||
-        hand_in(scheduler, prompt, 12, told) != OXCART_OK) {
-        exit(1);
-    }
-    oxcart_scheduler_stop(scheduler, OXCART_STOP_FINISH);
-    oxcart_scheduler_run(scheduler);
-    oxcart_scheduler_close(&scheduler);
-}
-
-static void test_pictures(struct oxcart_engine *engine)
-{
-    static struct told alone[3];
-    static struct told together[4];
-    struct oxcart_prompt *prompts[3];
-    struct oxcart_scheduler *scheduler = NULL;
-    const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 256, .n_parallel = 1};
-    for (size_t i = 0; i < 3; i++) {
-        prompts[i] = make_prompt(engine, 130, 1);
-        if (i > 0) {
-            put_picture(prompts[i], engine->config.hidden, i);
-        }
-        answer_one(engine, prompts[i], &alone[i]);
-    }
-    OK(alone[0].n == 12 && !same_bits(&alone[0], &alone[1]) && !same_bits(&alone[0], &alone[2]) &&
-           !same_bits(&alone[1], &alone[2]),
-       "pictures change the answer");
-    bool same = oxcart_scheduler_open(engine, &options, &scheduler, NULL) == OXCART_OK;
-    for (size_t i = 0; same && i < 4; i++) {
-        same = hand_in(scheduler, prompts[i % 3], 12, &together[i]) == OXCART_OK;
-    }
-    oxcart_scheduler_stop(scheduler, OXCART_STOP_FINISH);
-    oxcart_scheduler_run(scheduler);
-    oxcart_scheduler_close(&scheduler);
-    for (size_t i = 0; same && i < 4; i++) {
-        same = together[i].n_done == 1 && same_bits(&together[i], &alone[i % 3]);
-    }
-    OK(same, "the same ids with other pictures are other histories");
-    OK(together[0].result.n_cached == 0 && together[1].result.n_cached == 32 && together[2].result.n_cached == 32 &&
-           together[3].result.n_cached == 128,
-       "what stands before the picture is shared, and all of it where the picture is the same");
-    for (size_t i = 0; i < 3; i++) {
-        oxcart_prompt_free(&prompts[i]);
-    }
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------------------------- */
@@ -282,7 +217,6 @@ static void test_no_memory(struct oxcart_engine *engine)
 int main(void)
 {
     struct oxcart_engine *engine = open_demo();
-    test_pictures(engine);
     test_pieces(engine);
     test_no_memory(engine);
     oxcart_engine_close(&engine);

@@ -303,8 +303,10 @@ static void reference(const struct tower *tower, const float *patches, size_t t,
 static struct tower tower;
 static float patches[MOST_PATCHES * VALUES];
 
-/* Encode patches at a level with so many threads; no allocation may be needed for it. */
-static bool encode(enum ox_cpu_level level, size_t n_workers, size_t t, size_t h, size_t w, float *out, float *features)
+/* Encode patches at a level with so many threads, in pieces of so many units (0: all at once); no allocation may be
+ * needed for it. */
+static bool encode(enum ox_cpu_level level, size_t n_workers, size_t piece, size_t t, size_t h, size_t w, float *out,
+                   float *features)
 {
     struct ox_kernels kernels;
     struct ox_team *team = NULL;
@@ -321,8 +323,17 @@ static bool encode(enum ox_cpu_level level, size_t n_workers, size_t t, size_t h
     if (good) {
         memcpy(ox_vision_patches(vision), patches, n * VALUES * sizeof *patches);
         oom_arm(1);
-        ox_vision_encode(vision, t, h, w, out, features);
-        good = !oom_disarm();
+        if (piece == 0) {
+            ox_vision_encode(vision, t, h, w, out, features);
+        } else {
+            size_t n_pieces = 1;
+            ox_vision_begin(vision, t, h, w, out, features);
+            while (ox_vision_advance(vision, piece)) {
+                n_pieces++;
+            }
+            good = n_pieces == ((2 + 2 * LAYERS) * ((n + 255) / 256) + piece - 1) / piece;
+        }
+        good = !oom_disarm() && good;
     }
     ox_vision_close(&vision);
     ox_team_close(&team);
@@ -355,6 +366,7 @@ static void test_size(size_t t, size_t h, size_t w)
     float *found = ox_calloc(n * HIDDEN, sizeof *found);
     float *features = ox_calloc(n / SQUARE * TEXT, sizeof *features);
     float *again = ox_calloc(n / SQUARE * TEXT, sizeof *again);
+    float *again_tower = ox_calloc(n * HIDDEN, sizeof *again_tower);
     reference(&tower, patches, t, h, w, x, exact);
     for (size_t l = 0; l < OX_N_CPU_LEVELS; l++) {
         const enum ox_cpu_level level = (enum ox_cpu_level)l;
@@ -364,16 +376,17 @@ static void test_size(size_t t, size_t h, size_t w)
         }
         ox_kernels_init(&kernels, level);
         const double limit = kernels.operand_bytes(HIDDEN) < kernels.exact_bytes(HIDDEN) ? 2.5e-2 : 1e-5;
-        OK(encode(level, 2, t, h, w, found, features), "%zu x %zu x %zu at level %s: nothing is allocated", t, h, w,
+        OK(encode(level, 2, 0, t, h, w, found, features), "%zu x %zu x %zu at level %s: nothing is allocated", t, h, w,
            ox_cpu_level_name(level));
         const double tower_error = worst(x, found, n, HIDDEN);
         const double feature_error = worst(exact, features, n / SQUARE, TEXT);
         OK(tower_error <= limit && feature_error <= limit, "tower off by %.2g, features by %.2g", tower_error,
            feature_error);
         for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
-            OK(encode(level, workers[i], t, h, w, NULL, again) &&
-                   memcmp(again, features, n / SQUARE * TEXT * sizeof *again) == 0,
-               "%zu threads: the same bits", workers[i]);
+            OK(encode(level, workers[i], i * 3, t, h, w, again_tower, again) &&
+                   memcmp(again, features, n / SQUARE * TEXT * sizeof *again) == 0 &&
+                   memcmp(again_tower, found, n * HIDDEN * sizeof *found) == 0,
+               "%zu threads, pieces of %zu: the same bits", workers[i], i * 3);
         }
     }
     ox_free(x);
@@ -381,6 +394,7 @@ static void test_size(size_t t, size_t h, size_t w)
     ox_free(found);
     ox_free(features);
     ox_free(again);
+    ox_free(again_tower);
 }
 
 /* Memory grows with the patches by the rows that must exist for all of them, and by no more. */

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests to OpenAI's APIs and random replies to them. Input: JSON text, a byte 0xFF, bytes of chance. The request is
+ * read as it is and with random members replaced. Invariants: a refusal has a 4xx, a type and a sentence; what is accepted
+ * keeps to the limits; the bytes of a reply are JSON or a stream of it, and the stream's pieces say what the whole says.
+ */
+#include <stdint.h>
+
+#include "tests/api_events.h"
+#include "tests/demo_help.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define HOLDS(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+#define MAX_INPUT_BYTES 8192
+#define N_CHANGES 24
+#define MARK 0xFF
+
+static struct ox_api_context context;
+
+/* A value that a hostile client may put anywhere; a new reference. */
+static json_t *random_value(struct ox_rng *rng)
+{
+    static const char *const values[] = {
+        "null",
+        "true",
+        "0",
+        "-1",
+        "2",
+        "9223372036854775807",
+        "1e308",
+        "\"\"",
+        "\"auto\"",
+        "\"\\u0000\"",
+        "[]",
+        "{}",
+        "[[]]",
+        "[null]",
+        "{\"type\": \"function\"}",
+        "{\"url\": \"data:x\"}",
+        "[{\"type\": \"image_url\"}]",
+        "{\"type\": \"text\", \"text\": 1}",
+        "\"system\"",
+        "\"assistant\"",
+        "[1, 2, 3]",
+        "{\"\": {\"\": {}}}",
+    };
+    json_t *value = api_tree(ox_str_c(values[ox_rng_below(rng, sizeof values / sizeof values[0])]));
+    HOLDS(value != NULL);
+    return value;
+}
+
+/* Replace or take away a value somewhere below a tree. */
+static void change(json_t *tree, struct ox_rng *rng)
+{
+    const size_t n = json_is_array(tree) ? json_array_size(tree) : json_object_size(tree);
+    if (n == 0) {
+        return;
+    }
+    size_t at = (size_t)ox_rng_below(rng, n);
+    if (json_is_array(tree)) {
+        json_t *below = json_array_get(tree, at);
+        if (json_is_array(below) || json_is_object(below) ? ox_rng_below(rng, 3) > 0 : false) {
+            change(below, rng);
+        } else if (ox_rng_below(rng, 4) == 0) {
+            json_array_remove(tree, at);
+        } else {
+            json_array_set_new(tree, at, random_value(rng));
+        }
+        return;
+    }
+    void *iter = json_object_iter(tree);
+    for (; at > 0; at--) {
+        iter = json_object_iter_next(tree, iter);
+    }
+    json_t *below = json_object_iter_value(iter);
+    if (json_is_array(below) || json_is_object(below) ? ox_rng_below(rng, 3) > 0 : false) {
+        change(below, rng);
+    } else {
+        json_object_iter_set_new(tree, iter, random_value(rng));
+    }
+}
+
+/* Media of an accepted conversation have one form, and are not too many. */
+static void check_conversation(const json_t *conversation)
+{
+    size_t i;
+    size_t k;
+    json_t *message;
+    json_t *part;
+    size_t n_media = 0;
+    const json_t *messages = json_object_get(conversation, "messages");
+    HOLDS(json_array_size(messages) > 0 && json_array_size(messages) <= context.max_messages);
+    json_array_foreach(messages, i, message)
+    {
+        json_array_foreach(json_object_get(message, "content"), k, part)
+        {
+            const char *type = json_string_value(json_object_get(part, "type"));
+            const bool is_media = type != NULL && strcmp(type, "text") != 0;
+            n_media += is_media ? 1 : 0;
+            HOLDS(!is_media || strcmp(type, "image_url") == 0 || strcmp(type, "video_url") == 0);
+            HOLDS(!is_media || json_string_length(json_object_get(json_object_get(part, type), "url")) > 0);
+        }
+    }
+    HOLDS(n_media <= context.max_images);
+}
+
+static void play(const struct ox_api *api, struct ox_ask *ask, uint64_t seed)
+{
+    static struct api_script script;
+    struct ox_rng rng;
+    struct ox_buf whole = {0};
+    struct ox_buf stream = {0};
+    ox_rng_init(&rng, seed);
+    api_script_make(&script, &rng, ask->n_choices, ask->chat, NULL);
+    ask->stream = false;
+    HOLDS(api_script_play(api, &context, ask, &script, &whole));
+    ask->stream = true;
+    HOLDS(api_script_play(api, &context, ask, &script, &stream));
+    json_t *tree = api_tree(ox_buf_str(&whole));
+    json_t *events = api_stream(ox_buf_str(&stream));
+    HOLDS(tree != NULL && events != NULL);
+    for (int32_t i = 0; i < ask->n_choices && ask->chat; i++) {
+        json_t *a = api_chat_of_whole(tree, i);
+        json_t *b = api_chat_of_stream(events, i, &script);
+        HOLDS(a != NULL && b != NULL && json_equal(a, b));
+        json_decref(a);
+        json_decref(b);
+    }
+    json_decref(tree);
+    json_decref(events);
+    ox_buf_fini(&whole);
+    ox_buf_fini(&stream);
+}
+
+static void try_request(const struct ox_api *api, json_t *body, uint64_t seed)
+{
+    struct ox_ask ask = {0};
+    struct ox_api_error error = {0};
+    if (api->read(&context, body, &ask, &error)) {
+        HOLDS(ask.n_choices >= 1 && ask.n_choices <= context.max_choices);
+        HOLDS(ask.sampling.n_predict >= 0 && ask.sampling.n_logprobs <= 20);
+        HOLDS(ask.chat ? ask.ids == NULL : ask.n_ids > 0 && ask.conversation == NULL);
+        if (ask.chat) {
+            check_conversation(ask.conversation);
+        }
+        for (size_t i = 0; i < ask.n_ids; i++) {
+            HOLDS(ask.ids[i] >= 0 && ask.ids[i] < context.info.n_vocab);
+        }
+        play(api, &ask, seed);
+    } else {
+        struct ox_buf out = {0};
+        HOLDS(error.http_status >= 400 && error.http_status < 500 && error.type != NULL && error.message[0] != '\0');
+        api->error(&error, &out);
+        json_t *tree = api_tree(ox_buf_str(&out));
+        HOLDS(json_is_string(api_at(tree, "error.message")));
+        json_decref(tree);
+        ox_buf_fini(&out);
+    }
+    ox_ask_fini(&ask);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct oxcart_engine *engine;
+    if (size > MAX_INPUT_BYTES) {
+        return 0;
+    }
+    if (engine == NULL) {
+        engine = demo_open(tap_file("demo"), 1);
+        context = api_context(engine);
+    }
+    const uint8_t *mark = size > 0 ? memchr(data, MARK, size) : NULL;
+    const size_t len = mark != NULL ? (size_t)(mark - data) : size;
+    const uint64_t seed = ox_str_hash(ox_str_make((const char *)data + len, size - len));
+    struct ox_rng rng;
+    ox_rng_init(&rng, seed);
+    json_t *body = api_tree(ox_str_make((const char *)data, len));
+    for (int i = 0; i < N_CHANGES && body != NULL; i++) {
+        try_request(&ox_api_chat, body, seed + (uint64_t)i);
+        try_request(&ox_api_completions, body, seed + (uint64_t)i);
+        change(body, &rng);
+    }
+    json_decref(body);
+    return 0;
+}
