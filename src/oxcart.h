@@ -260,9 +260,9 @@ struct oxcart_messages_options {
     const char *media_folder; /* names that do not begin with / are taken from here; NULL: the current folder */
     /* Messages that were drawn here are put into the prompt as they were drawn, so that what was computed for them is
      * found again although e.g. arguments were spelled with other blanks than rendering gives them. A replay counts only
-     * where it says what the message says: the same reasoning, content and calls (arguments compared as JSON values).
-     * Others, and those of messages that are not there, are passed over and the message rendered. In any order; of two
-     * for one message the first counts. */
+     * where it is whole and says what the message says when it is rendered: the same reasoning, content (blanks alone are
+     * none) and calls (arguments compared as JSON values). Others, and those of messages that are not there, are passed
+     * over and the message rendered. In any order; of two for one message the first counts. */
     const struct oxcart_replay *replay;
     size_t n_replay;
     /* For oxcart_prompt_from_messages only, as in struct oxcart_session_options: a session has its own. */

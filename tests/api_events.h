@@ -188,4 +188,49 @@ static inline json_t *api_chat_of_stream(json_t *events, int32_t choice, const s
     return joined;
 }
 
+/* The same two for completions: {"text", "logprobs", "finish"}. */
+static inline json_t *api_text_of_whole(json_t *tree, int32_t choice)
+{
+    char path[40];
+    snprintf(path, sizeof path, "choices.%d", (int)choice);
+    json_t *from = api_at(tree, path);
+    json_t *logprobs = api_at(from, "logprobs");
+    return json_pack("{s:O,s:o,s:O}", "text", api_at(from, "text"), "logprobs",
+                     json_is_object(logprobs) ? json_incref(logprobs) : json_object(), "finish",
+                     api_at(from, "finish_reason"));
+}
+
+static inline json_t *api_text_of_stream(json_t *events, int32_t choice)
+{
+    struct ox_buf text = {0};
+    json_t *logprobs = json_object();
+    json_t *finish = NULL;
+    size_t k;
+    json_t *event;
+    json_array_foreach(events, k, event)
+    {
+        json_t *from = api_at(event, "data.choices.0");
+        if (from == NULL || json_integer_value(api_at(from, "index")) != choice) {
+            continue;
+        }
+        const char *key;
+        json_t *values;
+        ox_buf_add_str(&text, ox_json_text(api_at(from, "text")));
+        json_object_foreach(api_at(from, "logprobs"), key, values)
+        {
+            if (json_object_get(logprobs, key) == NULL) {
+                json_object_set_new(logprobs, key, json_array());
+            }
+            json_array_extend(json_object_get(logprobs, key), values);
+        }
+        finish = json_is_string(api_at(from, "finish_reason")) ? api_at(from, "finish_reason") : finish;
+    }
+    json_t *joined = finish != NULL ? json_pack("{s:o,s:O,s:O}", "text", ox_json_new_text(ox_buf_str(&text)),
+                                                "logprobs", logprobs, "finish", finish)
+                                    : NULL;
+    json_decref(logprobs);
+    ox_buf_fini(&text);
+    return joined;
+}
+
 #endif

@@ -107,4 +107,92 @@ static inline void api_play_random(struct api_player *p)
     }
 }
 
+/* ---- what a client makes of replies ----------------------------------------------------------------------------- */
+
+/* A block of the Messages API. */
+static inline void api_row_block(struct api_row *row, json_t *block)
+{
+    const char *type = api_text(block, "type");
+    if (strcmp(type, "text") == 0) {
+        api_row_add(row, 'T', ox_json_text(json_object_get(block, "text")));
+    } else if (strcmp(type, "thinking") == 0) {
+        api_row_add(row, 'R', ox_json_text(json_object_get(block, "thinking")));
+    } else {
+        char *input = json_dumps(json_object_get(block, "input"), 0);
+        api_row_call(row, api_text(block, "name"), input);
+        free(input);
+    }
+}
+
+/* The blocks that a client makes of a stream. */
+static inline json_t *api_join_blocks(json_t *events)
+{
+    json_t *blocks = json_array();
+    size_t i;
+    json_t *event;
+    json_array_foreach(events, i, event)
+    {
+        json_t *data = json_object_get(event, "data");
+        json_t *block = json_array_get(blocks, (size_t)json_integer_value(json_object_get(data, "index")));
+        const char *type = api_text(data, "type");
+        static const char *const keys[] = {"text", "thinking", "signature", "partial_json"};
+        if (strcmp(type, "content_block_start") == 0) {
+            json_array_append(blocks, json_object_get(data, "content_block"));
+        }
+        for (size_t k = 0; strcmp(type, "content_block_delta") == 0 && k < 4; k++) {
+            const char *more = json_string_value(json_object_get(json_object_get(data, "delta"), keys[k]));
+            const char *old = json_string_value(json_object_get(block, keys[k]));
+            if (more != NULL) {
+                json_object_set_new(block, keys[k], json_sprintf("%s%s", old != NULL ? old : "", more));
+            }
+        }
+        if (strcmp(type, "content_block_stop") == 0 && json_object_get(block, "partial_json") != NULL) {
+            json_t *input = api_tree(ox_json_text(json_object_get(block, "partial_json")));
+            json_object_set_new(block, "input", input != NULL ? input : json_null());
+        }
+    }
+    return blocks;
+}
+
+/* An item of the Responses API; calls that failed are not completed. */
+static inline void api_row_item(struct api_row *row, json_t *item)
+{
+    const char *type = api_text(item, "type");
+    if (strcmp(type, "message") == 0) {
+        api_row_add(row, 'T', ox_json_text(api_at(item, "content.0.text")));
+    } else if (strcmp(type, "reasoning") == 0) {
+        api_row_add(row, 'R', ox_json_text(api_at(item, "content.0.text")));
+    } else if (strcmp(api_text(item, "status"), "completed") == 0) {
+        api_row_call(row, api_text(item, "name"), api_text(item, "arguments"));
+    }
+}
+
+/* The items that a client makes of the pieces of a stream. */
+static inline json_t *api_join_items(json_t *events)
+{
+    json_t *items = json_array();
+    size_t i;
+    json_t *event;
+    json_array_foreach(events, i, event)
+    {
+        json_t *data = json_object_get(event, "data");
+        json_t *item = json_array_get(items, (size_t)json_integer_value(json_object_get(data, "output_index")));
+        const char *delta = json_string_value(json_object_get(data, "delta"));
+        if (strcmp(api_text(data, "type"), "response.output_item.added") == 0) {
+            json_array_append(items, json_object_get(data, "item"));
+        } else if (strcmp(api_text(data, "type"), "response.content_part.added") == 0) {
+            json_array_append(json_object_get(item, "content"), json_object_get(data, "part"));
+        } else if (strcmp(api_text(data, "type"), "response.output_item.done") == 0) {
+            json_object_set(item, "status", api_at(data, "item.status"));
+        }
+        json_t *owner = api_at(item, "content.0");
+        const char *key = owner != NULL ? "text" : "arguments";
+        owner = owner != NULL ? owner : item;
+        if (delta != NULL) {
+            json_object_set_new(owner, key, json_sprintf("%s%s", api_text(owner, key), delta));
+        }
+    }
+    return items;
+}
+
 #endif

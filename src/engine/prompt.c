@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/replay.h"
 
 void ox_spans_fini(struct ox_spans *spans)
 {
@@ -218,11 +219,26 @@ static enum ox_status expand(struct ox_picture *const *list, struct ox_prompt *p
     return status;
 }
 
-enum ox_status ox_prompt_encode(const struct oxcart_engine *engine, struct ox_pictures *pictures,
-                                const struct oxcart_messages_options *options, struct ox_prompt *prompt,
-                                struct ox_encoded *out, struct ox_error *err)
+/* The text's ids, with the replays that may stand in it. */
+static enum ox_status encode_text(const struct oxcart_engine *engine, const struct oxcart_messages_options *options,
+                                  const struct ox_chat *chat, const struct ox_prompt *prompt, struct ox_ids *ids,
+                                  struct ox_error *err)
 {
-    const bool allow = options != NULL && options->allow_special != 0;
+    const bool allow_special = options != NULL && options->allow_special != 0;
+    struct ox_replayed *replayed = NULL;
+    size_t n = 0;
+    enum ox_status status = ox_replay_choose(engine, chat, options, prompt, &replayed, &n, err);
+    if (status == OX_OK) {
+        status = ox_replay_encode(engine, prompt, allow_special, replayed, n, ids, err);
+    }
+    ox_free(replayed);
+    return status;
+}
+
+enum ox_status ox_prompt_encode(const struct oxcart_engine *engine, struct ox_pictures *pictures,
+                                const struct oxcart_messages_options *options, const struct ox_chat *chat,
+                                struct ox_prompt *prompt, struct ox_encoded *out, struct ox_error *err)
+{
     struct ox_picture **list = ox_calloc(prompt->n_media, sizeof(struct ox_picture *));
     enum ox_status status = list != NULL ? OX_OK : ox_error_nomem(err, prompt->n_media * sizeof(struct ox_picture *));
     if (status == OX_OK && prompt->n_media > 0) {
@@ -235,8 +251,7 @@ enum ox_status ox_prompt_encode(const struct oxcart_engine *engine, struct ox_pi
         status = expand(list, prompt, err);
     }
     if (status == OX_OK) {
-        status = ox_tokenizer_encode(engine->tokenizer, ox_buf_str(&prompt->text), prompt->caller,
-                                     allow ? 0 : prompt->n_caller, &out->ids, err);
+        status = encode_text(engine, options, chat, prompt, &out->ids, err);
     }
     if (status == OX_OK && engine->weights.vision.layers != NULL) {
         status = ox_encoded_place(&engine->config, list, prompt->n_media, out, err);

@@ -63,10 +63,10 @@ enum ox_status ox_prompt_render(const struct oxcart_engine *engine, struct ox_st
                                 const struct oxcart_messages_options *options, struct ox_chat **chat,
                                 struct ox_prompt *prompt, struct ox_error *err) OX_MUST_USE;
 
-/* Encode a rendered prompt whose media name their sources, or are taken from options. Pictures are loaded, not encoded.
- * options may be NULL. */
+/* Encode chat's rendered prompt, whose media name their sources, or are taken from options. Pictures are loaded, not
+ * encoded. Replays of options stand where they may. options may be NULL. */
 enum ox_status ox_prompt_encode(const struct oxcart_engine *engine, struct ox_pictures *pictures,
-                                const struct oxcart_messages_options *options, struct ox_prompt *prompt,
-                                struct ox_encoded *out, struct ox_error *err) OX_MUST_USE;
+                                const struct oxcart_messages_options *options, const struct ox_chat *chat,
+                                struct ox_prompt *prompt, struct ox_encoded *out, struct ox_error *err) OX_MUST_USE;
 
 #endif

@@ -90,7 +90,8 @@ static void pass_message(void *user, enum ox_log_level level, const char *text)
 
 /* Encode the rendered text and load its pictures into *prompt. */
 static enum ox_status encode(const struct oxcart_engine *engine, const struct oxcart_messages_options *options,
-                             struct ox_prompt *text, struct oxcart_prompt *prompt, struct ox_error *err)
+                             const struct ox_chat *chat, struct ox_prompt *text, struct oxcart_prompt *prompt,
+                             struct ox_error *err)
 {
     struct ox_pictures *pictures = &prompt->pictures;
     struct ox_encoded encoded = {0};
@@ -103,7 +104,7 @@ static enum ox_status encode(const struct oxcart_engine *engine, const struct ox
     }
     pictures->log = (struct ox_log){.message = pass_message, .user = &listener};
     if (status == OX_OK) {
-        status = ox_prompt_encode(engine, pictures, options, text, &encoded, err);
+        status = ox_prompt_encode(engine, pictures, options, chat, text, &encoded, err);
     }
     pictures->log = (struct ox_log){0};
     ox_pictures_settle(pictures);
@@ -134,7 +135,7 @@ enum ox_status ox_prompt_from_messages(const struct oxcart_engine *engine, struc
         status = ox_prompt_render(engine, json, options, &chat, &text, err);
     }
     if (status == OX_OK) {
-        status = encode(engine, options, &text, prompt, err);
+        status = encode(engine, options, chat, &text, prompt, err);
     }
     if (status == OX_OK) {
         status = copy_tools(chat, prompt, err);

@@ -509,7 +509,7 @@ static enum ox_status encode_messages(struct oxcart_session *session, struct ox_
     enum ox_status status = ox_prompt_render(session->engine, json, options, &chat, &prompt, err);
     if (status == OX_OK) {
         const uint64_t begin = ox_clock_ns();
-        status = ox_prompt_encode(session->engine, &session->pictures, options, &prompt, out, err);
+        status = ox_prompt_encode(session->engine, &session->pictures, options, chat, &prompt, out, err);
         session->media_s += prompt.n_media > 0 ? ox_clock_seconds(begin, ox_clock_ns()) : 0.0;
     }
     if (status == OX_OK) {

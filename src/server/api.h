@@ -28,6 +28,8 @@ struct ox_api_error {
     char message[320];
 };
 
+struct ox_recall;
+
 /* What all requests may rely on; set before the first one and not changed later. */
 struct ox_api_context {
     struct oxcart_engine *engine;
@@ -39,6 +41,8 @@ struct ox_api_context {
     size_t max_images;       /* --max-images: pictures and clips of one request */
     size_t max_schema_bytes; /* --max-schema */
     int32_t max_choices;     /* most answers to one request (n) */
+    /* Replies with calls, kept until a client sends them back (recall.h); NULL: none are. */
+    struct ox_recall *recall;
 };
 
 enum ox_ask_kind {
@@ -50,7 +54,7 @@ enum ox_ask_kind {
 struct ox_ask {
     enum ox_ask_kind kind;
     json_t *conversation;                    /* what oxcart_prompt_from_messages reads, owned; NULL: ids */
-    struct oxcart_messages_options messages; /* thinking, allow_special */
+    struct oxcart_messages_options messages; /* thinking, allow_special, replay (in `kept`) */
     int32_t *ids;                            /* [n_ids], owned (ox_free) */
     size_t n_ids;
     struct oxcart_sampling sampling; /* points into body, or to what `kept` owns */

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "server/api_chat_request.h"
 #include "server/api_openai.h"
+#include "server/recall.h"
 
 #define OBJECT "chat.completion"
 #define OBJECT_CHUNK "chat.completion.chunk"
@@ -29,7 +30,11 @@ struct choice {
     size_t n_calls;
     size_t calls_cap;
     struct ox_openai_tokens tokens;
+    int32_t *ids; /* [n_ids], all that were drawn, if replies are kept */
+    size_t n_ids;
+    size_t ids_cap;
     enum oxcart_finish finish;
+    bool unread; /* a call could not be read */
     bool failed; /* out of memory, or no unguessable bytes */
 };
 
@@ -45,6 +50,7 @@ static void choice_fini(struct choice *choice)
         ox_buf_fini(&choice->calls[i].arguments);
     }
     ox_free(choice->calls);
+    ox_free(choice->ids);
     ox_buf_fini(&choice->content);
     ox_buf_fini(&choice->reasoning);
     ox_openai_tokens_fini(&choice->tokens);
@@ -228,13 +234,28 @@ static void chat_begin(struct ox_reply *reply, struct ox_buf *out)
     }
 }
 
+static void note_token(struct choice *choice, const struct ox_api_context *context, const struct oxcart_event *event)
+{
+    ox_openai_tokens_add(&choice->tokens, context, event);
+    void *ids = choice->ids;
+    if (context->recall == NULL) {
+        return;
+    }
+    if (ox_grow(&ids, &choice->ids_cap, choice->n_ids + 1, sizeof *choice->ids) != 0) {
+        choice->failed = true;
+        return;
+    }
+    choice->ids = ids;
+    choice->ids[choice->n_ids++] = event->id;
+}
+
 static bool chat_event(struct ox_reply *reply, int32_t i, const struct oxcart_event *event, struct ox_buf *out)
 {
     struct choice *choice = &reply->choices[i];
     struct call *call = find_call(choice, event->index);
     if (event->kind == OXCART_EVENT_TOKEN) {
-        ox_openai_tokens_add(&choice->tokens, reply->head.context, event);
-        return !choice->tokens.failed;
+        note_token(choice, reply->head.context, event);
+        return !choice->failed && !choice->tokens.failed;
     }
     ox_openai_tokens_settle(&choice->tokens, event->kind == OXCART_EVENT_CONTENT);
     switch (event->kind) {
@@ -255,6 +276,7 @@ static bool chat_event(struct ox_reply *reply, int32_t i, const struct oxcart_ev
     case OXCART_EVENT_CONTENT:
     case OXCART_EVENT_CALL_FAILED:
     default:
+        choice->unread = choice->unread || event->kind == OXCART_EVENT_CALL_FAILED;
         add_content(reply, i, event, out);
         break;
     }
@@ -309,10 +331,34 @@ static void add_whole(struct ox_reply *reply, struct ox_buf *out)
     json_decref(tree);
 }
 
+/* Keep a choice that the model ended itself, for the time when the client sends it back. */
+static void keep(struct ox_recall *recall, const struct choice *choice)
+{
+    struct ox_recall_call *calls = ox_calloc(choice->n_calls, sizeof *calls);
+    if (calls == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < choice->n_calls; i++) {
+        const struct call *call = &choice->calls[i];
+        calls[i] = (struct ox_recall_call){ox_str_c(call->id), ox_buf_str(&call->name), ox_buf_str(&call->arguments)};
+    }
+    const struct ox_recall_reply reply = {.reasoning = ox_buf_str(&choice->reasoning),
+                                          .content = ox_buf_str(&choice->content),
+                                          .calls = calls,
+                                          .n_calls = choice->n_calls,
+                                          .ids = choice->ids,
+                                          .n_ids = choice->n_ids};
+    ox_recall_keep(recall, &reply);
+    ox_free(calls);
+}
+
 static bool chat_end(struct ox_reply *reply, int32_t i, const struct oxcart_result *result, struct ox_buf *out)
 {
     const bool last = ox_openai_count(&reply->head, result);
     reply->choices[i].finish = result->finish;
+    if (result->finish == OXCART_FINISH_TOOL_CALLS && !reply->choices[i].unread) {
+        keep(reply->head.context->recall, &reply->choices[i]);
+    }
     if (reply->head.ask->stream) {
         add_delta(reply, i, json_object(), ox_openai_finish(result->finish), out);
     }

@@ -11,6 +11,7 @@
 #include "base/json_build.h"
 #include "base/mem.h"
 #include "server/api_openai.h"
+#include "server/recall.h"
 #include "text/grammar.h"
 
 #define MAX_TOOL_NAME_BYTES 256
@@ -673,8 +674,12 @@ static bool read_all(const struct ox_api_context *context, json_t *body, struct 
     }
     ask->messages.allow_special = allow_special ? 1 : 0;
     ask->conversation = json_object();
-    return read_messages(context, body, &ask->conversation, error) && read_tools(context, body, ask, error) &&
-           read_format(context, body, ask, error) && ask->conversation != NULL;
+    if (!read_messages(context, body, &ask->conversation, error) || !read_tools(context, body, ask, error) ||
+        !read_format(context, body, ask, error) || ask->conversation == NULL) {
+        return false;
+    }
+    ox_recall_fill(context->recall, ask);
+    return true;
 }
 
 bool ox_chat_request_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,

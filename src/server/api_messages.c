@@ -341,6 +341,11 @@ static json_t *error_tree(const struct ox_api_error *error)
     }
     json_t *inner = typed(type);
     ox_json_set(&inner, "message", text_of(error->message));
+    if (error->code != NULL && strcmp(error->code, OX_MESSAGES_NO_THREADS) == 0) {
+        json_t *details = json_object();
+        ox_json_set(&details, "error_code", text_of(error->code));
+        ox_json_set(&inner, "details", details);
+    }
     json_t *tree = typed("error");
     ox_json_set(&tree, "error", inner);
     return tree;

@@ -184,9 +184,10 @@ static bool read_user(struct ox_talk *talk, const struct ox_json_at *content)
     } else {
         ok = ox_talk_expected(talk, content, "a string or an array of blocks");
     }
-    if (!ok) {
+    const bool only_results = parts != NULL && json_array_size(content->value) > 0 && json_array_size(parts) == 0;
+    if (!ok || only_results) {
         json_decref(parts);
-        return false;
+        return ok;
     }
     ox_talk_user(talk, parts);
     return true;
@@ -406,6 +407,18 @@ static bool read_stops(struct ox_talk *talk, const struct ox_json_at *root)
     return ox_api_read_stop(json_object_get(root->value, "stop_sequences"), "stop_sequences", talk->ask, talk->error);
 }
 
+/* thread: a conversation that the server keeps. Clients know this refusal and send the whole conversation then. */
+static bool refuse_thread(struct ox_talk *talk, const struct ox_json_at *root)
+{
+    const struct ox_json_at thread = ox_json_member(root, "thread");
+    if (thread.value == NULL) {
+        return true;
+    }
+    (void)ox_talk_refuse(talk, &thread, "conversations are not stored here; send the whole conversation without it");
+    talk->error->code = OX_MESSAGES_NO_THREADS;
+    return false;
+}
+
 static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
 {
     const struct ox_json_at limit = ox_json_member(root, "max_tokens");
@@ -416,9 +429,10 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
     const struct ox_json_at thinking = ox_json_member(root, "thinking");
     const struct ox_json_at config = ox_json_member(root, "output_config");
     const struct ox_json_at format = ox_json_member(&config, "format");
-    return read_limit(talk, &limit) && read_stops(talk, root) && read_thinking(talk, &thinking) &&
-           read_instructions(talk, &system) && read_messages(talk, &messages) && read_tools(talk, &tools) &&
-           read_choice(talk, &choice) && read_output(talk, &config) && ox_talk_finish(talk, &choice, &format);
+    return refuse_thread(talk, root) && read_limit(talk, &limit) && read_stops(talk, root) &&
+           read_thinking(talk, &thinking) && read_instructions(talk, &system) && read_messages(talk, &messages) &&
+           read_tools(talk, &tools) && read_choice(talk, &choice) && read_output(talk, &config) &&
+           ox_talk_finish(talk, &choice, &format);
 }
 
 bool ox_messages_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,

@@ -191,10 +191,6 @@ bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json
 
 void ox_talk_user(struct ox_talk *talk, json_t *parts)
 {
-    if (parts != NULL && json_array_size(parts) == 0) {
-        json_decref(parts);
-        return;
-    }
     end_turn(talk);
     ox_json_append(&talk->messages, message("user", parts));
 }

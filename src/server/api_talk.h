@@ -67,7 +67,7 @@ void ox_talk_instruct(struct ox_talk *talk, struct ox_str text);
 void ox_talk_add_text(json_t **parts, struct ox_str text);
 bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json_t **parts, json_t *url) OX_MUST_USE;
 
-/* A user's message of these parts (taken; none if it is empty). */
+/* A user's message of these parts (taken). */
 void ox_talk_user(struct ox_talk *talk, json_t *parts);
 
 /* What the assistant thought, said and called. arguments: an object or a string with one, borrowed. */
@@ -91,6 +91,8 @@ bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at,
 
 /* ---- the readers built on it, each the `read` of its API --------------------------------------------------------- */
 
+/* The code of an error for what Anthropic calls threads. */
+#define OX_MESSAGES_NO_THREADS "thread_unsupported_request"
 bool ox_messages_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                       struct ox_api_error *error);
 bool ox_responses_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,

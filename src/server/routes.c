@@ -11,6 +11,8 @@ static const struct ox_route routes[] = {
     {"/v1/completions", OX_ROUTE_ASK, true, false, &ox_api_completions, OX_ASK_ANSWER},
     {"/v1/messages", OX_ROUTE_ASK, true, false, &ox_api_messages, OX_ASK_ANSWER},
     {"/v1/messages/count_tokens", OX_ROUTE_ASK, true, false, &ox_api_messages, OX_ASK_COUNT},
+    {"/v1/responses", OX_ROUTE_ASK, true, false, &ox_api_responses, OX_ASK_ANSWER},
+    {"/v1/responses/input_tokens", OX_ROUTE_ASK, true, false, &ox_api_responses, OX_ASK_COUNT},
     {"/v1/embeddings", OX_ROUTE_EMBEDDINGS, true, false, NULL, OX_ASK_ANSWER},
     {"/v1/models", OX_ROUTE_MODELS, false, false, NULL, OX_ASK_ANSWER},
     {"/health", OX_ROUTE_HEALTH, false, true, NULL, OX_ASK_ANSWER},

@@ -16,9 +16,12 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "server/recall.h"
 #include "server/server_parts.h"
 
 #define BACKLOG 128
+/* For the tokens of replies with calls, which clients send back. */
+#define RECALL_BYTES ((size_t)64 << 20)
 
 /* ---- the socket ------------------------------------------------------------------------------------------------- */
 
@@ -236,6 +239,7 @@ static void fill_context(struct ox_server *server)
     context->max_images = options->max_images;
     context->max_schema_bytes = options->max_schema_bytes;
     context->max_choices = OX_MAX_CHOICES;
+    context->recall = ox_recall_new(RECALL_BYTES); /* without memory nothing is kept */
 }
 
 enum ox_status ox_server_serve(struct ox_server *server, const struct ox_server_model *model, struct ox_error *err)
@@ -333,6 +337,7 @@ void ox_server_close(struct ox_server **server)
     if (s->wake_fd >= 0) {
         close(s->wake_fd);
     }
+    ox_recall_free(s->context.recall);
     ox_access_fini(&s->access);
     if (s->tls_key != NULL) {
         ox_wipe(s->tls_key, strlen(s->tls_key));

@@ -149,6 +149,8 @@ static bool render(struct ox_exchange *x, struct oxcart_prompt **prompt, struct 
     }
     messages.thinking = x->ask.messages.thinking;
     messages.allow_special = x->ask.messages.allow_special;
+    messages.replay = x->ask.messages.replay;
+    messages.n_replay = x->ask.messages.n_replay;
     messages.media = set.media;
     messages.n_media = set.n_media;
     ox_json_write(x->ask.conversation, &text);

@@ -106,6 +106,19 @@ static void note_media(struct writer *w, const struct ox_chat_media *media)
     out->media[out->n_media++] = *media;
 }
 
+/* From begin to the end of the text, an assistant's message. */
+static void note_reply(struct writer *w, size_t message, size_t begin)
+{
+    struct ox_prompt *out = w->out;
+    void *grown = out->replies;
+    if (ox_grow(&grown, &out->replies_cap, out->n_replies + 1, sizeof out->replies[0]) != 0) {
+        out->text.failed = true;
+        return;
+    }
+    out->replies = grown;
+    out->replies[out->n_replies++] = (struct ox_chat_reply){message, begin, out->text.len};
+}
+
 static void put_media(struct writer *w, bool is_video, struct ox_str source)
 {
     const struct ox_chat_media media = {is_video, source, w->out->text.len};
@@ -351,6 +364,19 @@ static void put_developer(struct writer *w, const struct ox_chat *chat)
     put_format(w, OX_TEXT_END_MESSAGE "\n");
 }
 
+static void put_assistant(struct writer *w, const struct ox_chat *chat, const struct ox_chat_message *message)
+{
+    put_format(w, OX_TEXT_BEGIN_MESSAGE "ai\n");
+    const size_t begin = w->out->text.len;
+    put_thinking_and_content(w, message);
+    if (message->n_calls > 0) {
+        put_calls(w, chat->calls + message->first_call, message->n_calls);
+    }
+    put_format(w, OX_TEXT_END_MESSAGE);
+    note_reply(w, message->place, begin);
+    put_format(w, "\n");
+}
+
 static void put_messages(struct writer *w, const struct ox_chat *chat)
 {
     for (size_t i = 0; i < chat->n_messages && !w->too_long; i++) {
@@ -362,12 +388,7 @@ static void put_messages(struct writer *w, const struct ox_chat *chat)
             put_format(w, OX_TEXT_END_MESSAGE "\n");
             break;
         case OX_CHAT_ASSISTANT:
-            put_format(w, OX_TEXT_BEGIN_MESSAGE "ai\n");
-            put_thinking_and_content(w, message);
-            if (message->n_calls > 0) {
-                put_calls(w, chat->calls + message->first_call, message->n_calls);
-            }
-            put_format(w, OX_TEXT_END_MESSAGE "\n");
+            put_assistant(w, chat, message);
             break;
         case OX_CHAT_TOOL:
             if (i == 0 || chat->messages[i - 1].role != OX_CHAT_TOOL) {
@@ -403,6 +424,7 @@ void ox_prompt_fini(struct ox_prompt *prompt)
     ox_buf_fini(&prompt->text);
     ox_free(prompt->caller);
     ox_free(prompt->media);
+    ox_free(prompt->replies);
     memset(prompt, 0, sizeof *prompt);
 }
 
@@ -411,12 +433,24 @@ static size_t placeholder_len(const struct ox_chat_media *media)
     return strlen(media->is_video ? OX_TEXT_VIDEO : OX_TEXT_IMAGE);
 }
 
+/* Beginning and end of the first reply, of the second one, and so on. */
+static size_t *reply_edge(struct ox_prompt *prompt, size_t i)
+{
+    struct ox_chat_reply *reply = &prompt->replies[i / 2];
+    return i % 2 == 0 ? &reply->begin : &reply->end;
+}
+
 /* Move what stands behind placeholders that have become texts. No placeholder stands in a caller's text. */
 static void move_marks(struct ox_prompt *prompt, const struct ox_str *texts)
 {
     size_t delta = 0; /* modulo 2^64: a text may be shorter than its placeholder */
     size_t r = 0;
+    size_t e = 0; /* of the beginnings and ends of replies */
     for (size_t i = 0; i <= prompt->n_media; i++) {
+        while (e < 2 * prompt->n_replies &&
+               (i == prompt->n_media || *reply_edge(prompt, e) <= prompt->media[i].at)) {
+            *reply_edge(prompt, e++) += delta;
+        }
         for (; r < prompt->n_caller && (i == prompt->n_media || prompt->caller[r].begin < prompt->media[i].at); r++) {
             prompt->caller[r].begin += delta;
             prompt->caller[r].end += delta;

@@ -73,6 +73,14 @@ void ox_chat_set_thinking(struct ox_chat *chat, enum ox_thinking thinking);
 /* The conversation's tools (array, borrowed) or NULL: the reply parser types arguments with their schemas. */
 const json_t *ox_chat_tools(const struct ox_chat *chat);
 
+/* One assistant's message of a conversation in the rendered text: bytes [begin, end), from what follows the line that
+ * begins a message to the end token. */
+struct ox_chat_reply {
+    size_t message; /* its index in "messages" */
+    size_t begin;
+    size_t end;
+};
+
 /* The rendered prompt. Owns its members; release with ox_prompt_fini. All zero is empty. */
 struct ox_prompt {
     struct ox_buf text;
@@ -82,12 +90,15 @@ struct ox_prompt {
     struct ox_chat_media *media; /* in order; the placeholders themselves are template text, not caller text */
     size_t n_media;
     size_t media_cap;
+    struct ox_chat_reply *replies; /* in order of the text */
+    size_t n_replies;
+    size_t replies_cap;
     bool starts_in_reasoning; /* the generation prompt ended with <mm:think> */
 };
 
 void ox_prompt_fini(struct ox_prompt *prompt);
 
-/* Put texts[i] in the place of the i-th placeholder (n_media of them); caller and media[].at move with the text. Unchanged
+/* Put texts[i] in the place of the i-th placeholder (n_media of them); caller, media[].at and replies move with the text. Unchanged
  * on failure: OX_E_LIMIT beyond max_bytes (0: the default of ox_chat_limits), OX_E_NOMEM. */
 enum ox_status ox_prompt_expand(struct ox_prompt *prompt, const struct ox_str *texts, size_t max_bytes,
                                 struct ox_error *err) OX_MUST_USE;

@@ -100,6 +100,13 @@ is "$(printf '%s\n' "$body" | sed -n 's/^event: //p' | uniq | tr '\n' ' ')" \
     "message_start content_block_start content_block_delta content_block_stop message_delta message_stop " "its stream"
 post /v1/messages/count_tokens "{$france}"
 has "$code:$body" '^200:\{"input_tokens":[0-9]+\}$' "/v1/messages/count_tokens"
+post /v1/responses '{"input":"What is the capital of France?","temperature":0,"max_output_tokens":64}'
+has "$code:$body" '^200:\{.*"text":"The capital of France is Paris\."' "/v1/responses"
+post /v1/responses '{"input":"What is the capital of France?","temperature":0,"max_output_tokens":64,"stream":true}' -N
+has "$(printf '%s\n' "$body" | sed -n 's/^event: //p' | uniq | tr '\n' ' ')" \
+    '^response\.created response\.in_progress .*response\.output_text\.delta .*response\.completed $' "its stream"
+post /v1/responses/input_tokens '{"input":"What is the capital of France?"}'
+has "$code:$body" '^200:\{.*"input_tokens":[0-9]+' "/v1/responses/input_tokens"
 post /v1/messages '{"messages":[]}'
 has "$code:$body" '^400:\{"type":"error","error":\{"type":"invalid_request_error"' "errors as this API has them"
 
@@ -184,7 +191,7 @@ for path in /v1/models /v1/models/demo /metrics /props /slots /nothing; do
     ask "$path"
     is "$code:$(printf '%s\n' "$head" | sed -n 's/^WWW-Authenticate: //p')" "401:Bearer" "$path without a key"
 done
-for path in /v1/completions /v1/chat/completions /v1/messages /v1/messages/count_tokens /tokenize /detokenize /apply-template /v1/embeddings; do
+for path in /v1/responses /v1/responses/input_tokens /v1/completions /v1/chat/completions /v1/messages /v1/messages/count_tokens /tokenize /detokenize /apply-template /v1/embeddings; do
     post "$path" '{}'
     has "$code:$body" '^401:.*(invalid_api_key|authentication_error)' "$path without a key"
 done

@@ -86,6 +86,16 @@ static void check_prompt(const struct ox_prompt *prompt, const json_t *root)
         HOLDS(memcmp(prompt->text.ptr + prompt->media[i].at, token.ptr, token.len) == 0);
         HOLDS(i == 0 || prompt->media[i].at > prompt->media[i - 1].at);
     }
+    const struct ox_str all = ox_buf_str(&prompt->text);
+    const struct ox_str before = ox_str_c(OX_TEXT_BEGIN_MESSAGE "ai\n");
+    const struct ox_str last = ox_str_c(OX_TEXT_END_MESSAGE);
+    for (size_t i = 0; i < prompt->n_replies; i++) {
+        const struct ox_chat_reply *reply = &prompt->replies[i];
+        HOLDS(i == 0 || (reply->begin > prompt->replies[i - 1].end && reply->message > prompt->replies[i - 1].message));
+        HOLDS(reply->begin >= before.len && reply->end <= all.len && reply->begin + last.len <= reply->end);
+        HOLDS(memcmp(all.ptr + reply->begin - before.len, before.ptr, before.len) == 0);
+        HOLDS(memcmp(all.ptr + reply->end - last.len, last.ptr, last.len) == 0);
+    }
     ox_buf_fini(&rest);
 }
 

@@ -5,7 +5,7 @@
  */
 #include <math.h>
 
-#include "tests/api_help.h"
+#include "tests/api_events.h"
 #include "tests/demo_help.h"
 
 static const struct ox_api *const api = &ox_api_completions;
@@ -294,6 +294,54 @@ static void test_logprobs_by_hand(void)
     oxcart_free(ids);
 }
 
+/* ---- random replies --------------------------------------------------------------------------------------------- */
+
+static void test_random(void)
+{
+    static struct api_script script;
+    struct ox_rng rng;
+    int32_t *ids = NULL;
+    size_t n = 0;
+    bool same = true;
+    size_t n_logprobs = 0;
+    OK(oxcart_encode(context.engine, "a b", 3, 0, &ids, &n, NULL) == OXCART_OK && n >= 2, "tokens");
+    const struct oxcart_logprob tokens[] = {{-0.25, ids[0]}, {-0.5, ids[1]}};
+    ox_rng_init(&rng, 8);
+    for (int round = 0; round < 300 && same; round++) {
+        struct ox_buf outs[2] = {{0}, {0}};
+        const int32_t n_choices = 1 + (int32_t)ox_rng_below(&rng, 3);
+        const bool logprobs = round % 2 != 0;
+        api_script_make(&script, &rng, n_choices, false, logprobs ? tokens : NULL);
+        for (int stream = 0; stream < 2; stream++) {
+            char json[200];
+            struct ox_ask ask;
+            struct ox_api_error error;
+            snprintf(json, sizeof json, "{\"prompt\": \"a\", \"n\": %d, %s, \"stream\": %s}", (int)n_choices,
+                     logprobs ? "\"logprobs\": 1" : "\"echo\": true", stream != 0 ? "true" : "false");
+            same = same && api_read(api, &context, json, &ask, &error) &&
+                   api_script_play(api, &context, &ask, &script, &outs[stream]);
+            ox_ask_fini(&ask);
+        }
+        json_t *whole = api_tree(ox_buf_str(&outs[0]));
+        json_t *events = api_stream(ox_buf_str(&outs[1]));
+        for (int32_t i = 0; i < n_choices; i++) {
+            json_t *a = api_text_of_whole(whole, i);
+            json_t *b = api_text_of_stream(events, i);
+            same = same && a != NULL && b != NULL && json_equal(a, b);
+            n_logprobs += json_array_size(api_at(a, "logprobs.tokens"));
+            json_decref(a);
+            json_decref(b);
+        }
+        json_decref(whole);
+        json_decref(events);
+        ox_buf_fini(&outs[0]);
+        ox_buf_fini(&outs[1]);
+    }
+    OK(same, "300 random replies: the pieces say what the whole says");
+    OK(n_logprobs > 100, "with log-probabilities");
+    oxcart_free(ids);
+}
+
 /* ---- with the model --------------------------------------------------------------------------------------------- */
 
 struct run {
@@ -391,6 +439,7 @@ int main(void)
     test_stream(false);
     test_stream(true);
     test_logprobs_by_hand();
+    test_random();
     test_model();
     oxcart_engine_close(&engine);
     return tap_done();

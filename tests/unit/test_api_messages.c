@@ -59,8 +59,9 @@ static void test_messages(void)
                  "\"b\"}, {\"role\": \"user\", \"content\": []}, {\"role\": \"user\", \"content\": \"c\"}]}",
             "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"a\"}]}, {\"role\": "
             "\"assistant\", \"content\": \"b\", \"reasoning_content\": \"\"}, "
+            "{\"role\": \"user\", \"content\": []}, "
             "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"c\"}]}]}",
-            "an answer as text; nothing said is no message");
+            "an answer as text; nothing said");
 }
 
 static void test_tools(void)
@@ -553,50 +554,6 @@ static void test_failed_call(void)
 
 /* ---- pieces and the whole --------------------------------------------------------------------------------------- */
 
-static void add_block(struct api_row *row, json_t *block)
-{
-    const char *type = api_text(block, "type");
-    if (strcmp(type, "text") == 0) {
-        api_row_add(row, 'T', ox_json_text(json_object_get(block, "text")));
-    } else if (strcmp(type, "thinking") == 0) {
-        api_row_add(row, 'R', ox_json_text(json_object_get(block, "thinking")));
-    } else {
-        char *input = json_dumps(json_object_get(block, "input"), 0);
-        api_row_call(row, api_text(block, "name"), input);
-        free(input);
-    }
-}
-
-/* The blocks that a client makes of a stream. */
-static json_t *join_stream(json_t *events)
-{
-    json_t *blocks = json_array();
-    size_t i;
-    json_t *event;
-    json_array_foreach(events, i, event)
-    {
-        json_t *data = json_object_get(event, "data");
-        json_t *block = json_array_get(blocks, (size_t)json_integer_value(json_object_get(data, "index")));
-        const char *type = api_text(data, "type");
-        static const char *const keys[] = {"text", "thinking", "signature", "partial_json"};
-        if (strcmp(type, "content_block_start") == 0) {
-            json_array_append(blocks, json_object_get(data, "content_block"));
-        }
-        for (size_t k = 0; strcmp(type, "content_block_delta") == 0 && k < 4; k++) {
-            const char *more = json_string_value(json_object_get(json_object_get(data, "delta"), keys[k]));
-            const char *old = json_string_value(json_object_get(block, keys[k]));
-            if (more != NULL) {
-                json_object_set_new(block, keys[k], json_sprintf("%s%s", old != NULL ? old : "", more));
-            }
-        }
-        if (strcmp(type, "content_block_stop") == 0 && json_object_get(block, "partial_json") != NULL) {
-            json_t *input = api_tree(ox_json_text(json_object_get(block, "partial_json")));
-            json_object_set_new(block, "input", input != NULL ? input : json_null());
-        }
-    }
-    return blocks;
-}
-
 static void row_of(uint64_t seed, const char *json, struct api_row *row, struct api_row *expected)
 {
     struct ox_ask ask;
@@ -613,12 +570,12 @@ static void row_of(uint64_t seed, const char *json, struct api_row *row, struct 
     api_play_random(&player);
     player.good = player.good && api->end(player.reply, 0, &result, &out);
     json_t *tree = ask.stream ? api_stream(ox_buf_str(&out)) : api_tree(ox_buf_str(&out));
-    json_t *blocks = ask.stream ? join_stream(tree) : json_incref(json_object_get(tree, "content"));
+    json_t *blocks = ask.stream ? api_join_blocks(tree) : json_incref(json_object_get(tree, "content"));
     size_t i;
     json_t *block;
     json_array_foreach(blocks, i, block)
     {
-        add_block(row, block);
+        api_row_block(row, block);
     }
     if (!player.good || tree == NULL) {
         ox_buf_add_c(&row->text, "(bad)");
@@ -678,6 +635,23 @@ static void test_random(void)
 }
 
 /* ---- errors ----------------------------------------------------------------------------------------------------- */
+
+/* A client that would have its conversation kept is told so in a form that it understands. */
+static void test_thread(void)
+{
+    struct ox_ask ask;
+    struct ox_api_error error;
+    struct ox_buf out = {0};
+    OK(!api_read(api, &context, HEAD ASKS ", \"thread\": {\"type\": \"create\"}}", &ask, &error) &&
+           error.http_status == 400 && strcmp(error.param, "thread") == 0,
+       "threads are refused: %s", error.message);
+    api->error(&error, &out);
+    json_t *tree = api_tree(ox_buf_str(&out));
+    IS_STR(api_text(tree, "error.details.error_code"), "thread_unsupported_request", "the code that clients look for");
+    json_decref(tree);
+    ox_buf_fini(&out);
+    ox_ask_fini(&ask);
+}
 
 static void test_errors(void)
 {
@@ -759,6 +733,7 @@ int main(void)
     test_stops();
     test_failed_call();
     test_random();
+    test_thread();
     test_errors();
     test_demo();
     oxcart_engine_close(&engine);

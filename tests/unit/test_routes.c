@@ -21,6 +21,8 @@ static void test_apis(void)
         {"/v1/chat/completions", &ox_api_chat, OX_ASK_ANSWER},
         {"/v1/messages", &ox_api_messages, OX_ASK_ANSWER},
         {"/v1/messages/count_tokens", &ox_api_messages, OX_ASK_COUNT},
+        {"/v1/responses", &ox_api_responses, OX_ASK_ANSWER},
+        {"/v1/responses/input_tokens", &ox_api_responses, OX_ASK_COUNT},
         {"/v1/completions", &ox_api_completions, OX_ASK_ANSWER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -34,7 +36,8 @@ static void test_apis(void)
 
 static void test_open(void)
 {
-    static const char *const guarded[] = {"/v1/completions", "/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/models/x", "/metrics", "/props", "/slots",
+    static const char *const guarded[] = {"/v1/responses", "/v1/responses/input_tokens",
+                                          "/v1/completions", "/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/models/x", "/metrics", "/props", "/slots",
                                           "/tokenize", "/detokenize", "/apply-template", "/v1/embeddings"};
     for (size_t i = 0; i < sizeof guarded / sizeof guarded[0]; i++) {
         const struct ox_route *route = find(guarded[i]);
