@@ -20,7 +20,7 @@ helper: media
 model: simd os weights
 vulkan: weights os
 engine: model text media vulkan simd os weights oxcart.h config.h
-server: oxcart.h text
+server: oxcart.h text os
 cli: oxcart.h server engine model text media vulkan simd os weights config.h
 tests: oxcart.h engine model text media helper vulkan simd os weights cli server tests config.h
 '

@@ -31,12 +31,13 @@ struct cli_environment {
     const char *term;       /* TERM */
     const char *state_home; /* XDG_STATE_HOME */
     const char *home;       /* HOME */
+    const char *notify_socket; /* NOTIFY_SOCKET */
 };
 
-enum cli_interrupt { INTERRUPT_EXITS, INTERRUPT_STOPS, INTERRUPT_COUNTS };
+enum cli_interrupt { INTERRUPT_EXITS, INTERRUPT_STOPS, INTERRUPT_COUNTS, INTERRUPT_SERVES };
 
 /* Ctrl-C, shared with the signal handler in main.c: EXITS ends the program (130); STOPS counts the first and ends it
- * with the second; COUNTS only counts. */
+ * with the second; COUNTS only counts; SERVES is STOPS, and SIGTERM counts as well. */
 struct cli_signals {
     volatile sig_atomic_t mode;
     volatile sig_atomic_t n_interrupts;

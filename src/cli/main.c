@@ -27,11 +27,21 @@ static void say(const char *text)
 static void on_interrupt(int number)
 {
     (void)number;
-    if (signals.mode == INTERRUPT_EXITS || (signals.mode == INTERRUPT_STOPS && signals.n_interrupts > 0)) {
+    const bool second = signals.n_interrupts > 0 && signals.mode != INTERRUPT_COUNTS;
+    if (signals.mode == INTERRUPT_EXITS || second) {
         say("\n");
         _exit(EXIT_INTERRUPTED);
     }
     signals.n_interrupts++;
+}
+
+/* SIGTERM: as Ctrl-C for a server, the end for all else. */
+static void on_terminate(int number)
+{
+    if (signals.mode != INTERRUPT_SERVES) {
+        _exit(128 + number);
+    }
+    on_interrupt(number);
 }
 
 /* A page of a mapped file that cannot be read. */
@@ -54,6 +64,8 @@ static void install_handlers(void)
     sigemptyset(&action.sa_mask);
     action.sa_handler = on_interrupt;
     sigaction(SIGINT, &action, NULL);
+    action.sa_handler = on_terminate;
+    sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_DFL;
     sigaction(SIGPIPE, &action, NULL);
     action.sa_sigaction = on_bus_error;
@@ -145,7 +157,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     cli.environment = (struct cli_environment){environment_text("OXCART_MODEL"), environment_text("NO_COLOR"),
                                                environment_text("TERM"), environment_text("XDG_STATE_HOME"),
-                                               environment_text("HOME")};
+                                               environment_text("HOME"), environment_text("NOTIFY_SOCKET")};
     cli.signals = &signals;
     cli.output = &output;
     cli.in_terminal = isatty(STDIN_FILENO) == 1;

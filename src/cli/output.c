@@ -260,10 +260,12 @@ void output_message(struct output *output, enum ox_log_level level, const char *
         [OX_LOG_INFO] = {"", "oxcart: ", "info: "},
         [OX_LOG_DEBUG] = {"", "oxcart: ", "debug: "},
     };
+    flockfile(output->err);
     log_line(output, labels[level].log, text);
     if (is_wanted(output, level)) {
         err_line(output, labels[level].color, labels[level].screen, text);
     }
+    funlockfile(output->err);
 }
 
 void output_note(struct output *output, const char *format, ...)
@@ -273,10 +275,12 @@ void output_note(struct output *output, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    flockfile(output->err);
     log_line(output, "note: ", text);
     if (output->verbosity >= 0) {
         err_line(output, "", "oxcart: ", text);
     }
+    funlockfile(output->err);
 }
 
 void output_line(struct output *output, bool of_error, const char *text)
@@ -324,7 +328,7 @@ static void format_progress(const struct output_progress *progress, uint64_t don
              bytes ? "GB" : unit);
 }
 
-void output_report(struct output *output, const char *phase, uint64_t done, uint64_t total, const char *unit)
+static void report(struct output *output, const char *phase, uint64_t done, uint64_t total, const char *unit)
 {
     struct output_progress *progress = &output->progress;
     const uint64_t now_ns = ox_clock_ns();
@@ -363,4 +367,11 @@ void output_report(struct output *output, const char *phase, uint64_t done, uint
         output_clear_progress(output);
         progress->active = false;
     }
+}
+
+void output_report(struct output *output, const char *phase, uint64_t done, uint64_t total, const char *unit)
+{
+    flockfile(output->err);
+    report(output, phase, done, total, unit);
+    funlockfile(output->err);
 }

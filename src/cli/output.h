@@ -71,7 +71,8 @@ bool output_failed(const struct output *output);
 /* Thinking: text in a faint colour if out has colours. */
 void output_faint(struct output *output, struct ox_str text);
 
-/* A line on stderr, "oxcart: " before it. Errors always; warnings and notes unless quiet; info with -v, debug with -vv. */
+/* A line on stderr, "oxcart: " before it. Errors always; warnings and notes unless quiet; info with -v, debug with -vv.
+ * These two and output_report: any thread. */
 void output_message(struct output *output, enum ox_log_level level, const char *text);
 void output_note(struct output *output, const char *format, ...) OX_PRINTF(2, 3);
 

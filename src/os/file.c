@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/ckd.h"
@@ -178,6 +180,54 @@ enum ox_status ox_file_read(const char *path, size_t max_bytes, struct ox_buf *o
     }
     const enum ox_status status = read_all(fd, path, max_bytes, out, err);
     (void)close(fd);
+    return status;
+}
+
+/* A descriptor of the regular file, or -1. */
+static int open_below(const char *folder, const char *name)
+{
+    const int at = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0) {
+        return -1;
+    }
+    const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    int fd;
+    do {
+        /* EAGAIN: something was renamed on the way. */
+        fd = (int)syscall(SYS_openat2, at, name, &how, sizeof how);
+    } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    const int reason = errno;
+    (void)close(at);
+    errno = reason;
+    struct stat st;
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        (void)close(fd);
+        errno = ENOENT;
+        return -1;
+    }
+    return fd;
+}
+
+enum ox_status ox_file_read_below(const char *folder, const char *name, size_t max_bytes, struct ox_buf *out,
+                                  struct ox_error *err)
+{
+    const int fd = open_below(folder, name);
+    if (fd < 0 && errno == ENOSYS) {
+        return ox_error_set(err, OX_E_DEVICE, "this kernel cannot open files below a folder safely (no openat2)");
+    }
+    if (fd < 0) {
+        return ox_error_set(err, OX_E_IO, "no such regular file below the folder");
+    }
+    struct ox_error reason = {0};
+    const enum ox_status status = read_all(fd, "the file", max_bytes, out, &reason);
+    (void)close(fd);
+    if (status == OX_E_IO) {
+        return ox_error_set(err, OX_E_IO, "no such regular file below the folder");
+    }
+    if (status != OX_OK && err != NULL) {
+        *err = reason;
+    }
     return status;
 }
 

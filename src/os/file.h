@@ -33,6 +33,13 @@ uint64_t ox_map_resident_bytes(const struct ox_map *map);
 /* Read the whole of path ("-" is standard input) into out (which must be empty); OX_E_LIMIT beyond max_bytes. */
 enum ox_status ox_file_read(const char *path, size_t max_bytes, struct ox_buf *out, struct ox_error *err) OX_MUST_USE;
 
+/* Read the whole regular file `name` below folder into out (which must be empty), for names that come from others: nothing
+ * that name says leaves the folder, no symbolic link is followed (but in folder itself), and a pipe or device is not
+ * waited for. OX_E_IO for whatever is not there, has another kind, or lies outside, always with the same sentence, which
+ * tells nothing about it; OX_E_LIMIT beyond max_bytes; OX_E_DEVICE: this kernel has no openat2 (Linux 5.6). */
+enum ox_status ox_file_read_below(const char *folder, const char *name, size_t max_bytes, struct ox_buf *out,
+                                  struct ox_error *err) OX_MUST_USE;
+
 /* Write bytes to path through a temporary file beside it and a rename, so that path is whole or unchanged. */
 enum ox_status ox_file_write(const char *path, const void *bytes, size_t len, struct ox_error *err) OX_MUST_USE;
 

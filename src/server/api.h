@@ -74,7 +74,8 @@ bool ox_ask_keep(struct ox_ask *ask, void *p) OX_MUST_USE;
 struct ox_reply; /* an API's own; each defines it in its file */
 
 struct ox_api {
-    /* Read a request (a tree that any client may have sent) into *ask, which is empty. False: *error says why, with
+    /* Read a request (a tree that any client may have sent) into *ask, which is empty but for `kind`: the caller sets it,
+     * by the path. Where tokens are only counted, what limits the answer may be missing. False: *error says why, with
      * http_status 400 or another 4xx; the caller releases *ask all the same. Members that nobody knows are ignored. */
     bool (*read)(const struct ox_api_context *context, json_t *body, struct ox_ask *ask, struct ox_api_error *error);
 

@@ -6,6 +6,7 @@
  */
 #include <stdint.h>
 
+#include "tests/api_change.h"
 #include "tests/api_events.h"
 #include "tests/demo_help.h"
 
@@ -23,69 +24,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MARK 0xFF
 
 static struct ox_api_context context;
-
-/* A value that a hostile client may put anywhere; a new reference. */
-static json_t *random_value(struct ox_rng *rng)
-{
-    static const char *const values[] = {
-        "null",
-        "true",
-        "0",
-        "-1",
-        "2",
-        "9223372036854775807",
-        "1e308",
-        "\"\"",
-        "\"auto\"",
-        "\"\\u0000\"",
-        "[]",
-        "{}",
-        "[[]]",
-        "[null]",
-        "{\"type\": \"function\"}",
-        "{\"url\": \"data:x\"}",
-        "[{\"type\": \"image_url\"}]",
-        "{\"type\": \"text\", \"text\": 1}",
-        "\"system\"",
-        "\"assistant\"",
-        "[1, 2, 3]",
-        "{\"\": {\"\": {}}}",
-    };
-    json_t *value = api_tree(ox_str_c(values[ox_rng_below(rng, sizeof values / sizeof values[0])]));
-    HOLDS(value != NULL);
-    return value;
-}
-
-/* Replace or take away a value somewhere below a tree. */
-static void change(json_t *tree, struct ox_rng *rng)
-{
-    const size_t n = json_is_array(tree) ? json_array_size(tree) : json_object_size(tree);
-    if (n == 0) {
-        return;
-    }
-    size_t at = (size_t)ox_rng_below(rng, n);
-    if (json_is_array(tree)) {
-        json_t *below = json_array_get(tree, at);
-        if (json_is_array(below) || json_is_object(below) ? ox_rng_below(rng, 3) > 0 : false) {
-            change(below, rng);
-        } else if (ox_rng_below(rng, 4) == 0) {
-            json_array_remove(tree, at);
-        } else {
-            json_array_set_new(tree, at, random_value(rng));
-        }
-        return;
-    }
-    void *iter = json_object_iter(tree);
-    for (; at > 0; at--) {
-        iter = json_object_iter_next(tree, iter);
-    }
-    json_t *below = json_object_iter_value(iter);
-    if (json_is_array(below) || json_is_object(below) ? ox_rng_below(rng, 3) > 0 : false) {
-        change(below, rng);
-    } else {
-        json_object_iter_set_new(tree, iter, random_value(rng));
-    }
-}
 
 /* Media of an accepted conversation have one form, and are not too many. */
 static void check_conversation(const json_t *conversation)
@@ -185,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < N_CHANGES && body != NULL; i++) {
         try_request(&ox_api_chat, body, seed + (uint64_t)i);
         try_request(&ox_api_completions, body, seed + (uint64_t)i);
-        change(body, &rng);
+        api_change(body, &rng);
     }
     json_decref(body);
     return 0;

@@ -202,6 +202,33 @@ static void test_names(void)
     }
 }
 
+/* Names that others chose; the ways out of the folder stand in test_media_source.c. */
+static void test_below(void)
+{
+    struct ox_buf buf = {0};
+    struct ox_error err = {0};
+    IS_INT(ox_file_write(in_folder("below"), "12345", 5, NULL), OX_OK, "a file to read below the folder");
+    enum ox_status status = ox_file_read_below(folder, "below", 5, &buf, &err);
+    if (status == OX_E_DEVICE) {
+        SKIP("files below a folder", err.message);
+        return;
+    }
+    OK(status == OX_OK && strcmp(ox_buf_text(&buf), "12345") == 0, "a file of exactly the limit: %s", err.message);
+    ox_buf_fini(&buf);
+    IS_INT(ox_file_read_below(folder, "below", 4, &buf, &err), OX_E_LIMIT, "a larger file");
+    ox_buf_fini(&buf);
+    static const char *const names[] = {"", ".", "missing", "../test_file", "/etc/passwd", "below/x"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        status = ox_file_read_below(folder, names[i], 64, &buf, &err);
+        OK(status == OX_E_IO && strcmp(err.message, "no such regular file below the folder") == 0 && err.sys_errno == 0,
+           "\"%s\" is refused, and nothing more is told", names[i]);
+    }
+    IS_INT(ox_file_read_below(in_folder("none"), "below", 64, &buf, &err), OX_E_IO, "a folder that is not there");
+    IS_INT(ox_file_read_below(in_folder("below"), "below", 64, &buf, NULL), OX_E_IO, "a folder that is a file");
+    ox_buf_fini(&buf);
+    (void)unlink(in_folder("below"));
+}
+
 int main(void)
 {
     if (mkdtemp(folder) == NULL) {
@@ -213,6 +240,7 @@ int main(void)
     test_map();
     test_map_errors();
     test_names();
+    test_below();
     IS_INT(n_entries(), 0, "nothing is left behind");
     rmdir(folder);
     return tap_done();

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests of Anthropic's Messages API become asks. Results of tools stand in a user's message there and are messages of
+ * their own here, before what else the user says. Thinking is off unless `thinking` asks for it, as clients that do not
+ * know of it expect; a budget of it cannot be kept and is ignored. Thoughts of history are read, their signatures are not,
+ * and redacted ones are left out: nobody here can read them.
+ */
+#include "server/api_talk.h"
+
+#include "base/json_build.h"
+
+/* {"type": "base64", "media_type", "data"} as a data: URI */
+static json_t *data_uri(const struct ox_json_at *media_type, const struct ox_json_at *data)
+{
+    struct ox_buf uri = {0};
+    ox_buf_add_c(&uri, "data:");
+    ox_buf_add_str(&uri, ox_json_text(media_type->value));
+    ox_buf_add_c(&uri, ";base64,");
+    ox_buf_add_str(&uri, ox_json_text(data->value));
+    json_t *text = ox_buf_failed(&uri) ? NULL : ox_json_new_text(ox_buf_str(&uri));
+    ox_buf_fini(&uri);
+    return text;
+}
+
+static bool read_image(struct ox_talk *talk, const struct ox_json_at *block, json_t **parts)
+{
+    static const char *const types[] = {"base64", "url"};
+    const struct ox_json_at source = ox_json_member(block, "source");
+    const struct ox_json_at type = ox_json_member(&source, "type");
+    const struct ox_json_at media_type = ox_json_member(&source, "media_type");
+    const struct ox_json_at data = ox_json_member(&source, "data");
+    const struct ox_json_at url = ox_json_member(&source, "url");
+    size_t which;
+    if (!json_is_object(source.value)) {
+        return ox_talk_expected(talk, &source, "an object");
+    }
+    if (!ox_talk_one_of(talk, &type, types, 2, &which)) {
+        return false;
+    }
+    if (which == 1) {
+        return json_string_length(url.value) > 0
+                   ? ox_talk_add_picture(talk, &url, parts, ox_json_new_text(ox_json_text(url.value)))
+                   : ox_talk_expected(talk, &url, "a string with an address");
+    }
+    if (json_string_length(media_type.value) == 0) {
+        return ox_talk_expected(talk, &media_type, "a string");
+    }
+    if (json_string_length(data.value) == 0) {
+        return ox_talk_expected(talk, &data, "a string in base64");
+    }
+    return ox_talk_add_picture(talk, &data, parts, data_uri(&media_type, &data));
+}
+
+static bool read_text(struct ox_talk *talk, const struct ox_json_at *block, struct ox_str *out)
+{
+    const struct ox_json_at text = ox_json_member(block, "text");
+    *out = ox_json_text(text.value);
+    return json_is_string(text.value) || ox_talk_expected(talk, &text, "a string");
+}
+
+/* Is the block at a place an object of one of n types? */
+static bool read_type(struct ox_talk *talk, const struct ox_json_at *block, const char *const *types, size_t n,
+                      size_t *which)
+{
+    const struct ox_json_at type = ox_json_member(block, "type");
+    if (!json_is_object(block->value)) {
+        return ox_talk_expected(talk, block, "an object");
+    }
+    return ox_talk_one_of(talk, &type, types, n, which);
+}
+
+/* ---- system ----------------------------------------------------------------------------------------------------- */
+
+/* A string or text blocks. */
+static bool read_instructions(struct ox_talk *talk, const struct ox_json_at *at)
+{
+    static const char *const types[] = {"text"};
+    struct ox_str text = ox_json_text(at->value);
+    if (at->value == NULL || json_is_string(at->value)) {
+        ox_talk_instruct(talk, text);
+        return true;
+    }
+    if (!json_is_array(at->value)) {
+        return ox_talk_expected(talk, at, "a string or an array of text blocks");
+    }
+    for (size_t i = 0; i < json_array_size(at->value); i++) {
+        const struct ox_json_at block = ox_json_element(at, i);
+        size_t which;
+        if (!read_type(talk, &block, types, 1, &which) || !read_text(talk, &block, &text)) {
+            return false;
+        }
+        ox_talk_instruct(talk, text);
+    }
+    return true;
+}
+
+/* ---- the user --------------------------------------------------------------------------------------------------- */
+
+enum { USER_TEXT, USER_IMAGE, USER_RESULT };
+static const char *const user_types[] = {"text", "image", "tool_result"};
+
+/* A text or image block, as a part of the chat format. */
+static bool read_part(struct ox_talk *talk, const struct ox_json_at *block, size_t which, json_t **parts)
+{
+    struct ox_str text;
+    if (which == USER_IMAGE) {
+        return read_image(talk, block, parts);
+    }
+    if (!read_text(talk, block, &text)) {
+        return false;
+    }
+    ox_talk_add_text(parts, text);
+    return true;
+}
+
+/* The content of a tool_result: a string, blocks of text and images, or nothing. The chat format has no mark for calls
+ * that failed, so the text says it. */
+static bool read_result_content(struct ox_talk *talk, const struct ox_json_at *result, json_t **parts)
+{
+    const struct ox_json_at content = ox_json_member(result, "content");
+    const struct ox_json_at is_error_at = ox_json_member(result, "is_error");
+    bool is_error = false;
+    if (!ox_talk_bool(talk, &is_error_at, &is_error)) {
+        return false;
+    }
+    if (is_error) {
+        ox_talk_add_text(parts, ox_str_c("Error: "));
+    }
+    if (json_is_string(content.value)) {
+        ox_talk_add_text(parts, ox_json_text(content.value));
+        return true;
+    }
+    if (content.value != NULL && !json_is_array(content.value)) {
+        return ox_talk_expected(talk, &content, "a string or an array of text and image blocks");
+    }
+    for (size_t i = 0; i < json_array_size(content.value); i++) {
+        const struct ox_json_at block = ox_json_element(&content, i);
+        size_t which;
+        if (!read_type(talk, &block, user_types, 2, &which) || !read_part(talk, &block, which, parts)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_result(struct ox_talk *talk, const struct ox_json_at *result)
+{
+    const struct ox_json_at id = ox_json_member(result, "tool_use_id");
+    json_t *parts = json_array();
+    if (!read_result_content(talk, result, &parts)) {
+        json_decref(parts);
+        return false;
+    }
+    return ox_talk_result(talk, &id, parts);
+}
+
+/* Either the results among the blocks, or the rest. */
+static bool read_blocks(struct ox_talk *talk, const struct ox_json_at *content, bool results, json_t **parts)
+{
+    for (size_t i = 0; i < json_array_size(content->value); i++) {
+        const struct ox_json_at block = ox_json_element(content, i);
+        size_t which;
+        if (!read_type(talk, &block, user_types, 3, &which)) {
+            return false;
+        }
+        if (results && which == USER_RESULT && !read_result(talk, &block)) {
+            return false;
+        }
+        if (!results && which != USER_RESULT && !read_part(talk, &block, which, parts)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_user(struct ox_talk *talk, const struct ox_json_at *content)
+{
+    json_t *parts = json_array();
+    bool ok = true;
+    if (json_is_string(content->value)) {
+        ox_talk_add_text(&parts, ox_json_text(content->value));
+    } else if (json_is_array(content->value)) {
+        ok = read_blocks(talk, content, true, &parts) && read_blocks(talk, content, false, &parts);
+    } else {
+        ok = ox_talk_expected(talk, content, "a string or an array of blocks");
+    }
+    const bool only_results = parts != NULL && json_array_size(content->value) > 0 && json_array_size(parts) == 0;
+    if (!ok || only_results) {
+        json_decref(parts);
+        return ok;
+    }
+    ox_talk_user(talk, parts);
+    return true;
+}
+
+/* ---- the assistant ---------------------------------------------------------------------------------------------- */
+
+static bool read_use(struct ox_talk *talk, const struct ox_json_at *use)
+{
+    const struct ox_json_at id = ox_json_member(use, "id");
+    const struct ox_json_at name = ox_json_member(use, "name");
+    const struct ox_json_at input = ox_json_member(use, "input");
+    if (json_string_length(id.value) == 0) {
+        return ox_talk_expected(talk, &id, "a string that is not empty");
+    }
+    if (json_string_length(name.value) == 0) {
+        return ox_talk_expected(talk, &name, "a string that is not empty");
+    }
+    if (!json_is_object(input.value)) {
+        return ox_talk_expected(talk, &input, "an object");
+    }
+    ox_talk_call(talk, json_object_get(use->value, "id"), json_object_get(use->value, "name"),
+                 json_object_get(use->value, "input"));
+    return true;
+}
+
+static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *block)
+{
+    enum { TEXT, THINKING, REDACTED, USE };
+    static const char *const types[] = {"text", "thinking", "redacted_thinking", "tool_use"};
+    const struct ox_json_at thinking = ox_json_member(block, "thinking");
+    struct ox_str text;
+    size_t which;
+    if (!read_type(talk, block, types, 4, &which)) {
+        return false;
+    }
+    switch (which) {
+    case TEXT:
+        if (!read_text(talk, block, &text)) {
+            return false;
+        }
+        ox_buf_add_str(&talk->said, text);
+        return true;
+    case THINKING:
+        ox_buf_add_str(&talk->reasoning, ox_json_text(thinking.value));
+        return json_is_string(thinking.value) || ox_talk_expected(talk, &thinking, "a string");
+    case USE:
+        return read_use(talk, block);
+    case REDACTED:
+    default:
+        return true;
+    }
+}
+
+static bool read_assistant(struct ox_talk *talk, const struct ox_json_at *content)
+{
+    ox_talk_assistant(talk);
+    if (json_is_string(content->value)) {
+        ox_buf_add_str(&talk->said, ox_json_text(content->value));
+        return true;
+    }
+    if (!json_is_array(content->value)) {
+        return ox_talk_expected(talk, content, "a string or an array of blocks");
+    }
+    for (size_t i = 0; i < json_array_size(content->value); i++) {
+        const struct ox_json_at block = ox_json_element(content, i);
+        if (!read_assistant_block(talk, &block)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_messages(struct ox_talk *talk, const struct ox_json_at *messages)
+{
+    enum { USER, ASSISTANT, SYSTEM };
+    static const char *const roles[] = {"user", "assistant", "system"};
+    const size_t n = json_array_size(messages->value);
+    size_t which = USER;
+    if (!ox_talk_need_messages(talk, messages)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct ox_json_at message = ox_json_element(messages, i);
+        const struct ox_json_at role = ox_json_member(&message, "role");
+        const struct ox_json_at content = ox_json_member(&message, "content");
+        if (!json_is_object(message.value)) {
+            return ox_talk_expected(talk, &message, "an object");
+        }
+        if (!ox_talk_one_of(talk, &role, roles, 3, &which)) {
+            return false;
+        }
+        if (which == ASSISTANT && i + 1 == n) {
+            return ox_talk_refuse(talk, &role,
+                                  "the last message must be the user's: an answer that is begun for the "
+                                  "model cannot be continued");
+        }
+        static bool (*const readers[])(struct ox_talk *, const struct ox_json_at *) = {read_user, read_assistant,
+                                                                                       read_instructions};
+        if (!readers[which](talk, &content)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the rest --------------------------------------------------------------------------------------------------- */
+
+static bool read_tools(struct ox_talk *talk, const struct ox_json_at *tools)
+{
+    static const char *const types[] = {"custom"};
+    if (tools->value != NULL && !json_is_array(tools->value)) {
+        return ox_talk_expected(talk, tools, "an array");
+    }
+    for (size_t i = 0; i < json_array_size(tools->value); i++) {
+        const struct ox_json_at tool = ox_json_element(tools, i);
+        const struct ox_json_at type = ox_json_member(&tool, "type");
+        const struct ox_json_at schema = ox_json_member(&tool, "input_schema");
+        size_t which;
+        if (!json_is_object(tool.value)) {
+            return ox_talk_expected(talk, &tool, "an object");
+        }
+        if (type.value != NULL && !ox_talk_one_of(talk, &type, types, 1, &which)) {
+            return false;
+        }
+        if (schema.value == NULL) {
+            return ox_talk_expected(talk, &schema, "an object, a JSON schema");
+        }
+        if (!ox_talk_add_tool(talk, &tool, "input_schema")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_choice(struct ox_talk *talk, const struct ox_json_at *choice)
+{
+    enum { AUTO, ANY, TOOL, NONE };
+    static const char *const types[] = {"auto", "any", "tool", "none"};
+    static const enum ox_talk_choice choices[] = {
+        [AUTO] = OX_TALK_AUTO, [ANY] = OX_TALK_REQUIRED, [TOOL] = OX_TALK_REQUIRED, [NONE] = OX_TALK_NONE};
+    const struct ox_json_at name = ox_json_member(choice, "name");
+    const struct ox_json_at single = ox_json_member(choice, "disable_parallel_tool_use");
+    size_t which;
+    if (choice->value == NULL) {
+        return true;
+    }
+    if (!read_type(talk, choice, types, 4, &which) || !ox_talk_bool(talk, &single, &talk->single)) {
+        return false;
+    }
+    if (which == TOOL && json_string_length(name.value) == 0) {
+        return ox_talk_expected(talk, &name, "the name of a tool");
+    }
+    talk->choice = choices[which];
+    talk->tool = which == TOOL ? json_string_value(name.value) : NULL;
+    return true;
+}
+
+static bool read_thinking(struct ox_talk *talk, const struct ox_json_at *thinking)
+{
+    static const char *const types[] = {"enabled", "disabled", "adaptive"};
+    static const enum oxcart_thinking modes[] = {OXCART_THINKING_ENABLED, OXCART_THINKING_DISABLED,
+                                                 OXCART_THINKING_ADAPTIVE};
+    const struct ox_json_at budget = ox_json_member(thinking, "budget_tokens");
+    int64_t n;
+    size_t which = 1;
+    if (thinking->value != NULL &&
+        (!read_type(talk, thinking, types, 3, &which) || !ox_talk_natural(talk, &budget, 1, &n))) {
+        return false;
+    }
+    talk->ask->messages.thinking = modes[which];
+    return true;
+}
+
+/* output_config: {"format": {"type": "json_schema", "schema"}, "effort"} */
+static bool read_output(struct ox_talk *talk, const struct ox_json_at *config)
+{
+    static const char *const types[] = {"json_schema"};
+    static const char *const efforts[] = {"low", "medium", "high", "xhigh", "max"};
+    const struct ox_json_at format = ox_json_member(config, "format");
+    const struct ox_json_at schema = ox_json_member(&format, "schema");
+    const struct ox_json_at effort = ox_json_member(config, "effort");
+    size_t which;
+    if (config->value != NULL && !json_is_object(config->value)) {
+        return ox_talk_expected(talk, config, "an object");
+    }
+    if (effort.value != NULL && !ox_talk_one_of(talk, &effort, efforts, 5, &which)) {
+        return false;
+    }
+    return format.value == NULL || (read_type(talk, &format, types, 1, &which) && ox_talk_need_schema(talk, &schema));
+}
+
+/* max_tokens, which only a request for an answer needs. */
+static bool read_limit(struct ox_talk *talk, const struct ox_json_at *limit)
+{
+    int64_t n = 0;
+    if (talk->ask->kind == OX_ASK_COUNT) {
+        return true;
+    }
+    if (limit->value == NULL) {
+        return ox_talk_expected(talk, limit, "a whole number from 1");
+    }
+    if (!ox_talk_natural(talk, limit, 1, &n)) {
+        return false;
+    }
+    talk->ask->sampling.n_predict = (int32_t)n;
+    return true;
+}
+
+/* stop_sequences: an array of strings */
+static bool read_stops(struct ox_talk *talk, const struct ox_json_at *root)
+{
+    const struct ox_json_at stops = ox_json_member(root, "stop_sequences");
+    if (stops.value != NULL && !json_is_array(stops.value)) {
+        return ox_talk_expected(talk, &stops, "an array of strings");
+    }
+    return ox_api_read_stop(json_object_get(root->value, "stop_sequences"), "stop_sequences", talk->ask, talk->error);
+}
+
+/* thread: a conversation that the server keeps. Clients know this refusal and send the whole conversation then. */
+static bool refuse_thread(struct ox_talk *talk, const struct ox_json_at *root)
+{
+    const struct ox_json_at thread = ox_json_member(root, "thread");
+    if (thread.value == NULL) {
+        return true;
+    }
+    (void)ox_talk_refuse(talk, &thread, "conversations are not stored here; send the whole conversation without it");
+    talk->error->code = OX_MESSAGES_NO_THREADS;
+    return false;
+}
+
+static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
+{
+    const struct ox_json_at limit = ox_json_member(root, "max_tokens");
+    const struct ox_json_at system = ox_json_member(root, "system");
+    const struct ox_json_at messages = ox_json_member(root, "messages");
+    const struct ox_json_at tools = ox_json_member(root, "tools");
+    const struct ox_json_at choice = ox_json_member(root, "tool_choice");
+    const struct ox_json_at thinking = ox_json_member(root, "thinking");
+    const struct ox_json_at config = ox_json_member(root, "output_config");
+    const struct ox_json_at format = ox_json_member(&config, "format");
+    return refuse_thread(talk, root) && read_limit(talk, &limit) && read_stops(talk, root) &&
+           read_thinking(talk, &thinking) && read_instructions(talk, &system) && read_messages(talk, &messages) &&
+           read_tools(talk, &tools) && read_choice(talk, &choice) && read_output(talk, &config) &&
+           ox_talk_finish(talk, &choice, &format);
+}
+
+bool ox_messages_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
+                      struct ox_api_error *error)
+{
+    struct ox_talk talk;
+    const struct ox_json_at root = ox_json_root(body, "request");
+    const bool ok = ox_talk_begin(&talk, context, body, ask, error) && read_request(&talk, &root);
+    ox_talk_fini(&talk);
+    return ok;
+}

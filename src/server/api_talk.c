@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pieces become a conversation.
+ */
+#include "server/api_talk.h"
+
+#include <stdio.h>
+
+#include "base/json_build.h"
+#include "text/grammar.h"
+
+static json_t *text_of(const struct ox_buf *buf)
+{
+    return ox_buf_failed(buf) ? NULL : ox_json_new_text(ox_buf_str(buf));
+}
+
+/* ---- errors and single values ----------------------------------------------------------------------------------- */
+
+bool ox_talk_expected(const struct ox_talk *talk, const struct ox_json_at *at, const char *expected)
+{
+    struct ox_error err = {0};
+    (void)ox_json_expected(at, expected, &err);
+    const size_t skip = at->path[0] != '\0' ? strlen(at->what) + 2 : 0; /* the path says enough */
+    return ox_api_refuse(talk->error, 400, "invalid_request_error", "invalid_value", at->path, "%s",
+                         err.message + skip);
+}
+
+bool ox_talk_refuse(const struct ox_talk *talk, const struct ox_json_at *at, const char *sentence)
+{
+    return ox_api_refuse(talk->error, 400, "invalid_request_error", "invalid_value", at->path, "%.90s: %s", at->path,
+                         sentence);
+}
+
+bool ox_talk_one_of(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *texts, size_t n,
+                    size_t *which)
+{
+    char expected[160] = "";
+    for (size_t i = 0; i < n; i++) {
+        if (json_is_string(at->value) && ox_str_is(ox_json_text(at->value), texts[i])) {
+            *which = i;
+            return true;
+        }
+        const size_t len = strlen(expected);
+        const char *between = i + 1 < n ? ", " : " or ";
+        snprintf(expected + len, sizeof expected - len, "%s%s", i > 0 ? between : "", texts[i]);
+    }
+    return ox_talk_expected(talk, at, expected);
+}
+
+bool ox_talk_natural(const struct ox_talk *talk, const struct ox_json_at *at, int64_t low, int64_t *out)
+{
+    if (at->value == NULL) {
+        return true;
+    }
+    if (!json_is_integer(at->value) || json_integer_value(at->value) < low ||
+        json_integer_value(at->value) > INT32_MAX) {
+        char expected[80];
+        snprintf(expected, sizeof expected, "a whole number from %lld to %d", (long long)low, INT32_MAX);
+        return ox_talk_expected(talk, at, expected);
+    }
+    *out = json_integer_value(at->value);
+    return true;
+}
+
+bool ox_talk_bool(const struct ox_talk *talk, const struct ox_json_at *at, bool *out)
+{
+    if (at->value == NULL) {
+        return true;
+    }
+    *out = json_is_true(at->value);
+    return json_is_boolean(at->value) || ox_talk_expected(talk, at, "true or false");
+}
+
+bool ox_talk_need_messages(const struct ox_talk *talk, const struct ox_json_at *at)
+{
+    const size_t n = json_array_size(at->value);
+    if (n == 0) {
+        return ox_talk_expected(talk, at, "an array with at least one element");
+    }
+    if (n > talk->context->max_messages) {
+        char sentence[96];
+        snprintf(sentence, sizeof sentence, "%zu are more than the %zu that --max-messages allows", n,
+                 talk->context->max_messages);
+        return ox_talk_refuse(talk, at, sentence);
+    }
+    return true;
+}
+
+/* ---- begin ------------------------------------------------------------------------------------------------------ */
+
+bool ox_talk_begin(struct ox_talk *talk, const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
+                   struct ox_api_error *error)
+{
+    const struct ox_json_at root = ox_json_root(body, "request");
+    const struct ox_json_at model = ox_json_member(&root, "model");
+    bool allow_special = false;
+    *talk = (struct ox_talk){.context = context, .ask = ask, .error = error};
+    talk->messages = json_array();
+    talk->call_ids = json_object();
+    talk->names = json_object();
+    if (!json_is_object(body)) {
+        return ox_talk_expected(talk, &root, "an object");
+    }
+    ask->body = json_incref(body);
+    ask->n_choices = 1;
+    ask->chat = true;
+    ask->messages.size = sizeof ask->messages;
+    if (model.value != NULL && !json_is_string(model.value)) {
+        return ox_talk_expected(talk, &model, "a string");
+    }
+    if (model.value != NULL && !ox_str_is(ox_json_text(model.value), context->alias)) {
+        return ox_api_refuse(error, 404, "invalid_request_error", "model_not_found", "model",
+                             "model: there is no \"%.80s\" here, only \"%.80s\"", json_string_value(model.value),
+                             context->alias);
+    }
+    if (!ox_api_read_bool(body, "stream", &ask->stream, error) ||
+        !ox_api_read_bool(body, "allow_special_tokens", &allow_special, error)) {
+        return false;
+    }
+    ask->messages.allow_special = allow_special ? 1 : 0;
+    return ox_api_read_sampling(context, body, ask, error);
+}
+
+void ox_talk_fini(struct ox_talk *talk)
+{
+    json_decref(talk->tools);
+    json_decref(talk->names);
+    json_decref(talk->messages);
+    json_decref(talk->calls);
+    json_decref(talk->call_ids);
+    ox_buf_fini(&talk->system);
+    ox_buf_fini(&talk->reasoning);
+    ox_buf_fini(&talk->said);
+    *talk = (struct ox_talk){0};
+}
+
+/* ---- messages --------------------------------------------------------------------------------------------------- */
+
+/* {"role", "content" (taken)} */
+static json_t *message(const char *role, json_t *content)
+{
+    json_t *object = json_object();
+    ox_json_set(&object, "role", ox_json_new_text(ox_str_c(role)));
+    ox_json_set(&object, "content", content);
+    return object;
+}
+
+/* The assistant's message that is being made, if one is, is whole. */
+static void end_turn(struct ox_talk *talk)
+{
+    if (!talk->in_turn) {
+        return;
+    }
+    json_t *object = message("assistant", text_of(&talk->said));
+    ox_json_set(&object, "reasoning_content", text_of(&talk->reasoning));
+    if (talk->calls != NULL) {
+        ox_json_set(&object, "tool_calls", talk->calls);
+        talk->calls = NULL;
+    }
+    ox_json_append(&talk->messages, object);
+    ox_buf_clear(&talk->said);
+    ox_buf_clear(&talk->reasoning);
+    talk->in_turn = false;
+}
+
+void ox_talk_add_text(json_t **parts, struct ox_str text)
+{
+    json_t *part = json_object();
+    ox_json_set(&part, "type", ox_json_new_text(ox_str_c("text")));
+    ox_json_set(&part, "text", ox_json_new_text(text));
+    ox_json_append(parts, part);
+}
+
+bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json_t **parts, json_t *url)
+{
+    json_t *source = json_object();
+    json_t *part = json_object();
+    ox_json_set(&source, "url", url);
+    ox_json_set(&part, "type", ox_json_new_text(ox_str_c("image_url")));
+    ox_json_set(&part, "image_url", source);
+    ox_json_append(parts, part);
+    talk->n_media++;
+    if (talk->n_media > talk->context->max_images) {
+        char sentence[96];
+        snprintf(sentence, sizeof sentence, "more pictures than the %zu that --max-images allows",
+                 talk->context->max_images);
+        return ox_talk_refuse(talk, at, sentence);
+    }
+    return true;
+}
+
+void ox_talk_user(struct ox_talk *talk, json_t *parts)
+{
+    end_turn(talk);
+    ox_json_append(&talk->messages, message("user", parts));
+}
+
+void ox_talk_instruct(struct ox_talk *talk, struct ox_str text)
+{
+    if (text.len == 0) {
+        return;
+    }
+    if (talk->in_turn || json_array_size(talk->messages) > 0) {
+        json_t *parts = json_array();
+        ox_talk_add_text(&parts, text);
+        ox_talk_user(talk, parts);
+        return;
+    }
+    if (talk->system.len > 0) {
+        ox_buf_add_c(&talk->system, "\n\n");
+    }
+    ox_buf_add_str(&talk->system, text);
+}
+
+void ox_talk_assistant(struct ox_talk *talk)
+{
+    if (!talk->in_turn) {
+        json_decref(talk->call_ids);
+        talk->call_ids = json_object();
+        talk->in_turn = true;
+    }
+}
+
+void ox_talk_call(struct ox_talk *talk, json_t *id, json_t *name, json_t *arguments)
+{
+    ox_talk_assistant(talk);
+    json_t *function = json_object();
+    ox_json_set(&function, "name", json_incref(name));
+    ox_json_set(&function, "arguments", json_incref(arguments));
+    json_t *call = json_object();
+    ox_json_set(&call, "id", json_incref(id));
+    ox_json_set(&call, "type", ox_json_new_text(ox_str_c("function")));
+    ox_json_set(&call, "function", function);
+    if (talk->calls == NULL) {
+        talk->calls = json_array();
+    }
+    ox_json_append(&talk->calls, call);
+    if (talk->calls == NULL ||
+        json_object_setn_new_nocheck(talk->call_ids, json_string_value(id), json_string_length(id), json_true()) != 0) {
+        talk->system.failed = true; /* as good a place as any: finish tells */
+    }
+}
+
+bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *content)
+{
+    const struct ox_str text = ox_json_text(id->value);
+    end_turn(talk);
+    if (!json_is_string(id->value) || json_object_getn(talk->call_ids, text.ptr, text.len) == NULL) {
+        json_decref(content);
+        return ox_talk_expected(talk, id, "the id of a call of the assistant's message before it");
+    }
+    json_t *object = message("tool", content);
+    ox_json_set(&object, "tool_call_id", ox_json_new_text(text));
+    ox_json_append(&talk->messages, object);
+    return true;
+}
+
+/* ---- tools and schemas ------------------------------------------------------------------------------------------ */
+
+/* The schema at a place as text in *out, which the caller releases; --max-schema is kept. */
+static bool schema_text(const struct ox_talk *talk, const struct ox_json_at *at, struct ox_buf *out)
+{
+    if (!json_is_object(at->value)) {
+        return ox_talk_expected(talk, at, "an object, a JSON schema");
+    }
+    ox_json_write(at->value, out);
+    if (ox_buf_failed(out)) {
+        return ox_api_refuse_nomem(talk->error);
+    }
+    if (out->len > talk->context->max_schema_bytes) {
+        char sentence[96];
+        snprintf(sentence, sizeof sentence, "%zu bytes are more than the %zu that --max-schema allows", out->len,
+                 talk->context->max_schema_bytes);
+        return ox_talk_refuse(talk, at, sentence);
+    }
+    return true;
+}
+
+bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const char *parameters)
+{
+    const struct ox_json_at name = ox_json_member(at, "name");
+    const struct ox_json_at description = ox_json_member(at, "description");
+    const struct ox_json_at schema = ox_json_member(at, parameters);
+    const struct ox_json_at strict_at = ox_json_member(at, "strict");
+    bool strict = false;
+    struct ox_buf text = {0};
+    const struct ox_str name_text = ox_json_text(name.value);
+    if (name_text.len == 0 || strlen(name_text.ptr) != name_text.len) {
+        return ox_talk_expected(talk, &name, "a string that is not empty, without NUL");
+    }
+    if (description.value != NULL && !json_is_string(description.value)) {
+        return ox_talk_expected(talk, &description, "a string");
+    }
+    const bool fits =
+        ox_talk_bool(talk, &strict_at, &strict) && (schema.value == NULL || schema_text(talk, &schema, &text));
+    ox_buf_fini(&text);
+    if (!fits) {
+        return false;
+    }
+    json_t *function = json_object();
+    ox_json_set(&function, "name", ox_json_new_text(name_text));
+    if (description.value != NULL) {
+        ox_json_set(&function, "description", ox_json_new_text(ox_json_text(description.value)));
+    }
+    if (schema.value != NULL) {
+        ox_json_set(&function, "parameters", json_incref(json_object_get(at->value, parameters)));
+    }
+    json_t *tool = json_object();
+    ox_json_set(&tool, "type", ox_json_new_text(ox_str_c("function")));
+    ox_json_set(&tool, "function", function);
+    if (talk->tools == NULL) {
+        talk->tools = json_array();
+    }
+    ox_json_append(&talk->tools, tool);
+    ox_json_set(&talk->names, name_text.ptr, json_true());
+    talk->strict = talk->strict || strict;
+    return talk->tools != NULL || ox_api_refuse_nomem(talk->error);
+}
+
+bool ox_talk_need_schema(struct ox_talk *talk, const struct ox_json_at *at)
+{
+    struct oxcart_error err = {0};
+    struct ox_buf text = {0};
+    if (!schema_text(talk, at, &text)) {
+        ox_buf_fini(&text);
+        return false;
+    }
+    const size_t len = text.len;
+    char *schema = ox_buf_take(&text);
+    if (!ox_ask_keep(talk->ask, schema)) {
+        return ox_api_refuse_nomem(talk->error);
+    }
+    const enum oxcart_status status = oxcart_schema_check(schema, len, &err);
+    if (status != OXCART_OK) {
+        ox_api_error_of(status, &err, talk->error);
+        snprintf(talk->error->param, sizeof talk->error->param, "%.90s", at->path);
+        return false;
+    }
+    talk->ask->sampling.constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
+    talk->ask->sampling.json_schema = schema;
+    talk->ask->sampling.json_schema_bytes = len;
+    return true;
+}
+
+/* ---- finish ----------------------------------------------------------------------------------------------------- */
+
+/* Can calls be held to the tools' schemas? */
+static bool check_tools(const struct ox_talk *talk)
+{
+    const struct ox_grammar_calls calls = {
+        .name = talk->tool != NULL ? ox_str_c(talk->tool) : ox_str_make(NULL, 0),
+        .text_first = talk->choice != OX_TALK_REQUIRED,
+        .parallel = !talk->single,
+    };
+    struct ox_grammar *grammar = NULL;
+    struct ox_error err = {0};
+    const enum ox_status status = ox_grammar_from_tools(talk->tools, "tools", &calls, true, &grammar, &err);
+    ox_grammar_free(grammar);
+    if (status == OX_E_NOMEM) {
+        return ox_api_refuse_nomem(talk->error);
+    }
+    return status == OX_OK ||
+           ox_api_refuse(talk->error, 400, "invalid_request_error", "invalid_schema", "tools", "%s", err.message);
+}
+
+/* What calls must look like. Tools that may be called, and are not strict, are called as the model likes: their schemas
+ * may say more than can be held to. */
+static bool constrain_calls(struct ox_talk *talk)
+{
+    struct oxcart_sampling *sampling = &talk->ask->sampling;
+    const bool must = talk->choice == OX_TALK_REQUIRED || talk->strict;
+    if (!must && !talk->single) {
+        return true;
+    }
+    if (!check_tools(talk)) {
+        return !must && talk->error->http_status == 400;
+    }
+    sampling->constraint =
+        talk->choice == OX_TALK_REQUIRED ? OXCART_CONSTRAINT_TOOLS_REQUIRED : OXCART_CONSTRAINT_TOOLS;
+    sampling->tool = talk->tool;
+    sampling->single_call = talk->single ? 1 : 0;
+    return true;
+}
+
+/* Do choice, tools and the answer's form go together? */
+static bool check_choice(const struct ox_talk *talk, const struct ox_json_at *choice_at,
+                         const struct ox_json_at *format_at)
+{
+    const bool has_tools = json_array_size(talk->tools) > 0;
+    if (talk->choice == OX_TALK_REQUIRED && !has_tools) {
+        return ox_talk_refuse(talk, choice_at, "a call is wanted, but there are no tools");
+    }
+    if (talk->tool != NULL && json_object_get(talk->names, talk->tool) == NULL) {
+        return ox_talk_refuse(talk, choice_at, "there is no tool of this name");
+    }
+    if (talk->choice == OX_TALK_AUTO && has_tools && talk->ask->sampling.constraint != OXCART_CONSTRAINT_NONE) {
+        return ox_talk_refuse(talk, format_at, "a JSON form excludes tools that may, but need not be called");
+    }
+    return true;
+}
+
+bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at, const struct ox_json_at *format_at)
+{
+    const bool shows_tools = talk->choice != OX_TALK_NONE && json_array_size(talk->tools) > 0;
+    end_turn(talk);
+    if (!check_choice(talk, choice_at, format_at) || (shows_tools && !constrain_calls(talk))) {
+        return false;
+    }
+    json_t *conversation = json_object();
+    if (talk->system.len > 0 && talk->messages != NULL) {
+        json_t *system = message("system", text_of(&talk->system));
+        if (system == NULL || json_array_insert_new(talk->messages, 0, system) != 0) {
+            talk->system.failed = true;
+        }
+    }
+    ox_json_set(&conversation, "messages", talk->messages);
+    talk->messages = NULL;
+    if (shows_tools) {
+        ox_json_set(&conversation, "tools", talk->tools);
+        talk->tools = NULL;
+    }
+    talk->ask->conversation = conversation;
+    return (conversation != NULL && !ox_buf_failed(&talk->system)) || ox_api_refuse_nomem(talk->error);
+}

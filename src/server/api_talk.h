@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The making of a conversation from what a client sent piece by piece: what the readers of Responses and Messages share.
+ * Pieces come in order: instructions, what the user says, what the assistant thought, said and called, results. Pieces
+ * of the assistant that follow each other become one message. Whatever runs out of memory is told by ox_talk_finish.
+ */
+#ifndef OX_SERVER_API_TALK_H
+#define OX_SERVER_API_TALK_H
+
+#include "base/json.h"
+#include "server/api.h"
+
+enum ox_talk_choice {
+    OX_TALK_AUTO,
+    OX_TALK_NONE,     /* the model is shown no tools */
+    OX_TALK_REQUIRED, /* at least one call; of `tool`, if that is not NULL */
+};
+
+/* All zero, with the first three set, is empty. */
+struct ox_talk {
+    const struct ox_api_context *context;
+    struct ox_ask *ask;
+    struct ox_api_error *error;
+    enum ox_talk_choice choice;
+    const char *tool; /* borrowed */
+    bool single;      /* at most one call */
+    bool strict;      /* a tool wants its arguments to validate */
+    json_t *tools;    /* owned, as all trees; NULL: none yet */
+    json_t *names;    /* the tools' names, an object */
+    json_t *messages;
+    size_t n_media;
+    struct ox_buf system;
+    bool in_turn; /* the assistant's message that is being made: */
+    struct ox_buf reasoning;
+    struct ox_buf said;
+    json_t *calls;
+    json_t *call_ids; /* ids of the calls of the assistant's latest message, an object */
+};
+
+/* Set up ask for body (an object) and begin. False if the body is none, or wants another model. */
+bool ox_talk_begin(struct ox_talk *talk, const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
+                   struct ox_api_error *error) OX_MUST_USE;
+void ox_talk_fini(struct ox_talk *talk);
+
+/* Refuse the value at a place: "request: PATH: expected EXPECTED, found FOUND", with the path as param. False. */
+bool ox_talk_expected(const struct ox_talk *talk, const struct ox_json_at *at, const char *expected);
+
+/* Refuse what is well-formed but cannot be: "request: PATH: SENTENCE". False. */
+bool ox_talk_refuse(const struct ox_talk *talk, const struct ox_json_at *at, const char *sentence);
+
+/* Is the value at a place one of n texts? Sets *which; refuses it otherwise. */
+bool ox_talk_one_of(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *texts, size_t n,
+                    size_t *which) OX_MUST_USE;
+
+/* Read a whole number or a truth value where there is one. */
+bool ox_talk_natural(const struct ox_talk *talk, const struct ox_json_at *at, int64_t low, int64_t *out) OX_MUST_USE;
+bool ox_talk_bool(const struct ox_talk *talk, const struct ox_json_at *at, bool *out) OX_MUST_USE;
+
+/* The client's messages or items: an array with at least one and at most --max-messages. */
+bool ox_talk_need_messages(const struct ox_talk *talk, const struct ox_json_at *at) OX_MUST_USE;
+
+/* Instructions. The chat format has one place for them, at the beginning: those that come first become one text, with an
+ * empty line between; later ones keep their place as a user's messages. */
+void ox_talk_instruct(struct ox_talk *talk, struct ox_str text);
+
+/* Append to parts (an array) a text, or a picture at url (taken), which counts against --max-images; at: for errors. */
+void ox_talk_add_text(json_t **parts, struct ox_str text);
+bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json_t **parts, json_t *url) OX_MUST_USE;
+
+/* A user's message of these parts (taken). */
+void ox_talk_user(struct ox_talk *talk, json_t *parts);
+
+/* What the assistant thought, said and called. arguments: an object or a string with one, borrowed. */
+void ox_talk_assistant(struct ox_talk *talk);
+void ox_talk_call(struct ox_talk *talk, json_t *id, json_t *name, json_t *arguments);
+
+/* The result of a call (parts or text, taken) whose id stands at a place; it must be of the assistant's latest message. */
+bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *content) OX_MUST_USE;
+
+/* A tool at a place: {"name", "description", "strict", PARAMETERS: schema}. */
+bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const char *parameters) OX_MUST_USE;
+
+/* The answer shall be the JSON that the schema at a place describes. */
+bool ox_talk_need_schema(struct ox_talk *talk, const struct ox_json_at *at) OX_MUST_USE;
+
+/* Everything is there: make ask->conversation and what calls must look like. Tools that must be called, or are strict,
+ * hold calls to their schemas; a limit of one call is kept if the schemas can be held to. choice_at, format_at: for
+ * errors. */
+bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at,
+                    const struct ox_json_at *format_at) OX_MUST_USE;
+
+/* ---- the readers built on it, each the `read` of its API --------------------------------------------------------- */
+
+/* The code of an error for what Anthropic calls threads. */
+#define OX_MESSAGES_NO_THREADS "thread_unsupported_request"
+bool ox_messages_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
+                      struct ox_api_error *error);
+bool ox_responses_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
+                       struct ox_api_error *error);
+
+#endif

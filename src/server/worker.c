@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a request's body to its answers: the worker threads parse, render and hand in; the engine thread's events come
+ * back here and become the reply's bytes.
+ */
+#include "base/json.h"
+#include "base/json_build.h"
+#include "server/media_source.h"
+#include "server/server_parts.h"
+
+#define STREAM_TYPE "text/event-stream; charset=utf-8"
+
+/* ---- events: the engine thread ---------------------------------------------------------------------------------- */
+
+/* Bytes were added to a stream. The lock is held. False: the client reads too slowly. */
+static bool flush(struct ox_exchange *x, size_t before)
+{
+    if (!x->streams || x->out.len == before) {
+        return true;
+    }
+    if (x->out.len - x->n_sent > OX_MAX_UNSENT) {
+        return false;
+    }
+    x->quiet_ns = ox_clock_ns();
+    if (x->decided) {
+        ox_exchange_wake(x);
+    }
+    return true;
+}
+
+static void measure(struct ox_choice *choice)
+{
+    struct ox_exchange *x = choice->exchange;
+    const uint64_t now = ox_clock_ns();
+    if (choice->last_ns == 0) {
+        ox_metrics_first(&x->server->metrics, ox_server_seconds(x->begin_ns, now));
+    } else {
+        ox_metrics_between(&x->server->metrics, ox_server_seconds(choice->last_ns, now));
+    }
+    choice->last_ns = now;
+}
+
+static int on_event(void *user, const struct oxcart_event *event)
+{
+    struct ox_choice *choice = user;
+    struct ox_exchange *x = choice->exchange;
+    bool nomem = false;
+    bool slow = false;
+    if (event->kind == OXCART_EVENT_TOKEN) {
+        measure(choice);
+    }
+    pthread_mutex_lock(&x->lock);
+    const bool over = x->gone || x->failed;
+    if (!over) {
+        const size_t before = x->out.len;
+        nomem = !x->route->api->event(x->reply, choice->index, event, &x->out) || ox_buf_failed(&x->out);
+        slow = !flush(x, before);
+    }
+    pthread_mutex_unlock(&x->lock);
+    if (slow) {
+        ox_exchange_leave(x);
+    }
+    if (nomem) {
+        struct ox_api_error error;
+        (void)ox_api_refuse_nomem(&error);
+        ox_exchange_fail(x, &error);
+    }
+    return over || nomem || slow ? 1 : 0;
+}
+
+static void add_sums(struct oxcart_result *sums, const struct oxcart_result *result)
+{
+    sums->n_prompt += result->n_prompt;
+    sums->n_cached += result->n_cached;
+    sums->n_generated += result->n_generated;
+}
+
+/* Nothing is open any more: the reply is whole. The lock is held. */
+static void finish(struct ox_exchange *x)
+{
+    x->finished = true;
+    if (!x->decided) {
+        x->http_status = 200;
+        x->content_type = x->streams ? STREAM_TYPE : "application/json";
+        x->decided = true;
+    }
+    ox_exchange_wake(x);
+}
+
+/* A choice ended well. The lock is held. */
+static bool end_choice(struct ox_exchange *x, int32_t index, const struct oxcart_result *result)
+{
+    const bool ok = x->route->api->end(x->reply, index, result, &x->out) && !ox_buf_failed(&x->out);
+    if (ok && x->n_open == 0) {
+        finish(x);
+    }
+    return ok;
+}
+
+static void on_done(void *user, enum oxcart_status status, const struct oxcart_result *result,
+                    const struct oxcart_error *err)
+{
+    struct ox_choice *choice = user;
+    struct ox_exchange *x = choice->exchange;
+    bool failed = status != OXCART_OK;
+    pthread_mutex_lock(&x->lock);
+    choice->done = true;
+    x->n_open--;
+    if (result != NULL) {
+        add_sums(&x->sums, result);
+    }
+    const bool over = x->gone || x->failed;
+    if (!over && !failed) {
+        const size_t before = x->out.len;
+        failed = !end_choice(x, choice->index, result);
+        (void)flush(x, before);
+    }
+    pthread_mutex_unlock(&x->lock);
+    if (!over && failed) {
+        struct ox_api_error error;
+        if (status == OXCART_OK) {
+            (void)ox_api_refuse_nomem(&error);
+        } else {
+            ox_api_error_of(status, err, &error);
+        }
+        ox_exchange_fail(x, &error);
+        ox_exchange_cancel(x);
+    }
+    ox_exchange_release(x);
+}
+
+/* ---- asking: the workers ---------------------------------------------------------------------------------------- */
+
+/* The prompt of a conversation: what its parts point to is looked up first. */
+static bool render(struct ox_exchange *x, struct oxcart_prompt **prompt, struct ox_api_error *error)
+{
+    const struct ox_server_options *options = &x->server->options;
+    const struct ox_media_options media = {.folder = options->media_folder,
+                                           .hosts = options->media_hosts,
+                                           .n_hosts = options->n_media_hosts,
+                                           .max_media = options->max_images,
+                                           .max_bytes = options->max_body};
+    struct oxcart_messages_options messages = ox_server_messages(x->server);
+    struct oxcart_error err = {0};
+    struct ox_media_set set = {0};
+    struct ox_buf text = {0};
+    if (!ox_media_load(x->ask.conversation, &media, &x->left, &set, error)) {
+        return false;
+    }
+    messages.thinking = x->ask.messages.thinking;
+    messages.allow_special = x->ask.messages.allow_special;
+    messages.replay = x->ask.messages.replay;
+    messages.n_replay = x->ask.messages.n_replay;
+    messages.media = set.media;
+    messages.n_media = set.n_media;
+    ox_json_write(x->ask.conversation, &text);
+    bool ok = !ox_buf_failed(&text) || ox_api_refuse_nomem(error);
+    if (ok) {
+        const enum oxcart_status status =
+            oxcart_prompt_from_messages(x->server->model.engine, text.ptr, text.len, &messages, prompt, &err);
+        ok = status == OXCART_OK;
+        if (!ok) {
+            ox_api_error_of(status, &err, error);
+        }
+    }
+    ox_buf_fini(&text);
+    ox_media_set_fini(&set);
+    return ok;
+}
+
+/* The prompt of an ask. */
+static bool make_prompt(struct ox_exchange *x, struct oxcart_prompt **prompt, struct ox_api_error *error)
+{
+    struct oxcart_error err = {0};
+    if (x->ask.conversation != NULL) {
+        return render(x, prompt, error);
+    }
+    const enum oxcart_status status =
+        oxcart_prompt_from_tokens(x->server->model.engine, x->ask.ids, x->ask.n_ids, prompt, &err);
+    if (status != OXCART_OK) {
+        ox_api_error_of(status, &err, error);
+    }
+    return status == OXCART_OK;
+}
+
+static bool check_length(const struct ox_exchange *x, size_t n_prompt, struct ox_api_error *error)
+{
+    const size_t n_ctx = (size_t)x->server->model.n_ctx;
+    if (n_prompt < n_ctx) {
+        return true;
+    }
+    return ox_api_refuse(error, 400, "invalid_request_error", "context_length_exceeded", NULL,
+                         "the prompt has %zu tokens; with an answer the context has room for %zu (--ctx-size)", n_prompt,
+                         n_ctx);
+}
+
+/* Hand in one choice; it holds the exchange until it is done. */
+static bool submit(struct ox_exchange *x, struct oxcart_prompt *prompt, struct ox_choice *choice,
+                   struct ox_api_error *error)
+{
+    struct oxcart_sampling sampling = x->ask.sampling;
+    struct oxcart_error err = {0};
+    sampling.seed += sampling.has_seed != 0 ? (uint64_t)choice->index : 0;
+    const struct oxcart_request request = {.size = sizeof request,
+                                           .prompt = prompt,
+                                           .sampling = &sampling,
+                                           .client = x->client,
+                                           .handler = on_event,
+                                           .done = on_done,
+                                           .user = choice};
+    uint64_t ticket = 0;
+    ox_exchange_hold(x);
+    pthread_mutex_lock(&x->lock);
+    x->n_open++;
+    pthread_mutex_unlock(&x->lock);
+    const enum oxcart_status status = oxcart_scheduler_submit(x->server->model.scheduler, &request, &ticket, &err);
+    pthread_mutex_lock(&x->lock);
+    if (status == OXCART_OK) {
+        choice->ticket = ticket;
+        choice->submitted = true;
+    } else {
+        x->n_open--;
+    }
+    pthread_mutex_unlock(&x->lock);
+    if (status != OXCART_OK) {
+        ox_api_error_of(status, &err, error);
+        ox_exchange_release(x);
+    }
+    return status == OXCART_OK;
+}
+
+/* All choices, or none. */
+static bool submit_all(struct ox_exchange *x, struct oxcart_prompt *prompt, struct ox_api_error *error)
+{
+    bool ok = true;
+    for (int32_t i = 0; ok && i < x->ask.n_choices; i++) {
+        ok = submit(x, prompt, &x->choices[i], error);
+    }
+    pthread_mutex_lock(&x->lock);
+    x->n_open--;
+    if (ok && !x->failed && x->n_open == 0) {
+        finish(x);
+    } else if (ok && x->streams && !x->decided) {
+        x->http_status = 200;
+        x->content_type = STREAM_TYPE;
+        x->decided = true;
+        ox_exchange_wake(x);
+    }
+    pthread_mutex_unlock(&x->lock);
+    return ok;
+}
+
+static bool answer(struct ox_exchange *x, struct oxcart_prompt *prompt, struct ox_api_error *error)
+{
+    const struct ox_api *api = x->route->api;
+    const size_t n_prompt = oxcart_prompt_tokens(prompt, NULL);
+    if (!check_length(x, n_prompt, error)) {
+        return false;
+    }
+    x->reply = api->reply_new(&x->server->context, &x->ask, n_prompt);
+    if (x->reply == NULL) {
+        return ox_api_refuse_nomem(error);
+    }
+    pthread_mutex_lock(&x->lock);
+    x->streams = x->ask.stream;
+    x->n_open = 1;
+    if (x->streams) {
+        api->begin(x->reply, &x->out);
+    }
+    pthread_mutex_unlock(&x->lock);
+    return submit_all(x, prompt, error);
+}
+
+static bool ask(struct ox_exchange *x, json_t *body, struct ox_api_error *error)
+{
+    struct oxcart_prompt *prompt = NULL;
+    struct ox_buf out = {0};
+    x->ask.kind = x->route->ask;
+    if (!x->route->api->read(&x->server->context, body, &x->ask, error)) {
+        return false;
+    }
+    if (!make_prompt(x, &prompt, error)) {
+        return false;
+    }
+    bool ok = true;
+    if (x->ask.kind == OX_ASK_COUNT) {
+        x->route->api->count(oxcart_prompt_tokens(prompt, NULL), &out);
+        ox_exchange_reply(x, 200, "application/json", &out);
+    } else {
+        ok = answer(x, prompt, error);
+    }
+    oxcart_prompt_free(&prompt);
+    return ok;
+}
+
+/* ---- threads ---------------------------------------------------------------------------------------------------- */
+
+static void work(struct ox_exchange *x)
+{
+    json_t *body = NULL;
+    struct ox_error err = {0};
+    struct ox_api_error error;
+    const enum ox_status status = ox_json_parse(ox_buf_str(&x->body), "the request's body", &body, &err);
+    ox_exchange_drop_body(x);
+    bool ok = true;
+    if (status == OX_E_NOMEM) {
+        ok = ox_api_refuse_nomem(&error);
+    } else if (status != OX_OK) {
+        ok = ox_api_refuse(&error, 400, "invalid_request_error", "invalid_json", NULL, "%s", err.message);
+    } else if (!json_is_object(body)) {
+        ok = ox_api_refuse(&error, 400, "invalid_request_error", "invalid_json", NULL,
+                           "the request's body: expected a JSON object");
+    } else if (x->route->kind == OX_ROUTE_ASK) {
+        ok = ask(x, body, &error);
+    } else {
+        ox_endpoint_post(x, body);
+    }
+    json_decref(body);
+    if (!ok) {
+        ox_exchange_fail(x, &error);
+    }
+    pthread_mutex_lock(&x->lock);
+    const bool over = x->gone || x->failed;
+    pthread_mutex_unlock(&x->lock);
+    if (over) { /* while it was handed in */
+        ox_exchange_cancel(x);
+    }
+}
+
+void ox_work_add(struct ox_exchange *x)
+{
+    struct ox_server *server = x->server;
+    ox_exchange_hold(x);
+    pthread_mutex_lock(&server->jobs_lock);
+    if (server->first_job == NULL) {
+        server->first_job = x;
+    } else {
+        server->last_job->next_job = x;
+    }
+    server->last_job = x;
+    pthread_cond_signal(&server->jobs_wake);
+    pthread_mutex_unlock(&server->jobs_lock);
+    ox_keeper_wake(server);
+}
+
+/* The next exchange, NULL at the end. */
+static struct ox_exchange *take_job(struct ox_server *server)
+{
+    pthread_mutex_lock(&server->jobs_lock);
+    while (server->first_job == NULL && !server->jobs_end) {
+        pthread_cond_wait(&server->jobs_wake, &server->jobs_lock);
+    }
+    struct ox_exchange *x = server->first_job;
+    if (x != NULL) {
+        server->first_job = x->next_job;
+    }
+    pthread_mutex_unlock(&server->jobs_lock);
+    return x;
+}
+
+void *ox_worker_main(void *argument)
+{
+    struct ox_server *server = argument;
+    struct ox_exchange *x = NULL;
+    while ((x = take_job(server)) != NULL) {
+        work(x);
+        ox_exchange_release(x);
+    }
+    return NULL;
+}
