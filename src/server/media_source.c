@@ -15,8 +15,8 @@
 
 #define DEFAULT_MAX_MEDIA 64
 #define DEFAULT_MAX_BYTES ((size_t)64 << 20)
-#define DEFAULT_FETCH_MS 60000
-#define DEFAULT_CONNECT_MS 10000
+#define DEFAULT_FETCH_MS 20000
+#define DEFAULT_CONNECT_MS 5000
 #define PLACE_BYTES 96
 
 /* A picture or clip that the tree names. */

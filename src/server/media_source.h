@@ -23,8 +23,8 @@ struct ox_media_options {
     size_t max_media;       /* --max-images: parts of one request; 0: 64 */
     size_t max_bytes;       /* of one picture or clip, --max-body; 0: 64 MiB */
     size_t max_total_bytes; /* of all of a request that are loaded here; 0: 4 * max_bytes */
-    int32_t fetch_ms;       /* for all fetches of a request together; 0: 60,000 */
-    int32_t connect_ms;     /* for each connection; 0: 10,000 */
+    int32_t fetch_ms;       /* for all fetches of a request together; 0: 20,000 */
+    int32_t connect_ms;     /* for each connection; 0: 5,000 */
 
     /* For tests, as in struct ox_fetch_options. */
     bool permit_loopback;

@@ -176,6 +176,9 @@ async function testTools() {
   is((await turns()).at(-1), "It is 12:40 in Rome.", "the result is answered");
   const { body } = await lastBody();
   is([body.messages.at(-1).role, body.messages.at(-1).content, body.messages.at(-1).tool_call_id], ["tool", "12:40", body.messages.at(-2).tool_calls[0].id], "the result is sent with the call's id");
+  await browser.click("#open-settings");
+  await fill("#set-tools", "");
+  await browser.click("#settings .main");
 }
 
 const HOSTILE = ["<img src=x onerror=alert(1)><script>alert(1)</script>", "[a](javascript:alert(1)) [b](data:text/html,x) ![c](http://elsewhere.test/x.png) [d](https://elsewhere.test/ 'x')",
@@ -272,9 +275,62 @@ async function testKeyboard() {
   is(await browser.run("return document.querySelectorAll('[tabindex]:not([tabindex=\"0\"]):not([tabindex=\"-1\"])').length"), 0, "nothing is out of order");
 }
 
-async function testKey() {
+// Run act; the browser itself reports each answer with that status, and nothing else may be complained of.
+async function complainingOf(status, act) {
   await readLogs();
   const before = complaints.length;
+  await act();
+  await readLogs();
+  const rest = complaints.splice(before).filter((c) => !c.includes("status of " + status));
+  is(rest, [], `nothing but ${status} is complained of`);
+}
+
+async function testError() {
+  await browser.click("#new");
+  await browser.click("#open-settings");
+  await fill("#set-tools", "[1]");
+  await browser.click("#settings .main");
+  await say("Hi");
+  ok(/tools/.test(await text(".turn:last-child .error")), "the server's sentence is shown", await text(".turn:last-child .error"));
+  await browser.click("#open-settings");
+  await fill("#set-tools", "[2]");
+  await browser.click("#settings-close");
+  await browser.click("#open-settings");
+  is(await browser.run("return document.querySelector('#set-tools').value"), "[1]", "closing the dialog changes nothing");
+  await browser.click("#set-reset");
+  await fill("#set-temperature", "0");
+  await browser.click("#settings .main");
+  await browser.click(".turn:last-child .again");
+  await idle();
+  is((await turns()).at(-1), "Hello! How can I help you?", "the next try is answered");
+}
+
+async function testStorage() {
+  await browser.click("#new");
+  await whenItComes("location.reload()");
+  await browser.type("#input", "Count from 10 to 99.");
+  await browser.keys(KEYS.enter);
+  await browser.until("return document.querySelector('#model').textContent && document.querySelector('.error').textContent && !document.querySelector('.running')", "the page, again");
+  const answer = (await turns()).at(-1);
+  ok(answer.startsWith("10,") && !answer.includes("99") && (await text(".turn:last-child .error")) === "Stopped.", "what came before a reload is kept", answer);
+  // No room for pictures.
+  await browser.run("const set = Storage.prototype.setItem; Storage.prototype.setItem = function (k, v) { if (v.includes('data:image')) throw new DOMException('full', 'QuotaExceededError'); set.call(this, k, v); }");
+  await browser.click("#new");
+  await browser.type("#file", picture);
+  await browser.until("return document.querySelector('#shelf img')", "the thumbnail");
+  await say("What is in this picture?");
+  ok((await text("#notice")).includes("too large to be kept") && (await turns()).at(-1) === seen, "a full storage is told, and the answer comes", await text("#notice"));
+  await browser.reload();
+  await browser.until("return document.querySelector('#model').textContent", "the model's name");
+  is(await browser.run("return [document.querySelectorAll('.bubble .lost').length, document.querySelectorAll('.bubble img').length]"), [1, 0], "the conversation is kept without its picture");
+  // What others may have written there.
+  await browser.run("for (const [i, v] of ['1', '{', '{\"messages\":[{}]}', '{\"messages\":{}}'].entries()) localStorage.setItem('oxcart.conversation.bad' + i, v); localStorage.setItem('oxcart.settings', '7'); sessionStorage.setItem('oxcart.open', 'bad2')");
+  await browser.reload();
+  await browser.until("return document.querySelector('#model').textContent", "the model's name");
+  is((await turns()).length, 0, "what is no conversation is passed over");
+}
+
+async function testKey() {
   await browser.go(guarded + "/");
   await browser.until("return document.querySelector('#ask-key').open", "the question for a key");
   ok(true, "a key is asked for");
@@ -295,16 +351,14 @@ async function testKey() {
   await browser.click("#key-cancel");
   await idle();
   is(await text(".turn:last-child .error"), "No key was given.", "the question can be left");
-  await readLogs();
-  // The browser itself reports each 401.
-  const rest = complaints.splice(before).filter((c) => !/status of 401/.test(c));
-  is(rest, [], "nothing else is complained of");
 }
 
 try {
-  for (const test of [testFirst, testSend, testStop, testEdit, testPicture, testKept, testTools, testMarkdown, testExport, testLook, testKeyboard, testKey]) {
+  for (const test of [testFirst, testSend, testStop, testEdit, testPicture, testKept, testTools, testMarkdown, testExport, testLook, testKeyboard,
+    testStorage, testError, testKey]) {
+    const status = { testError: 400, testKey: 401 }[test.name];
     try {
-      await test();
+      await (status ? complainingOf(status, test) : test());
     } catch (fault) {
       ok(false, test.name, fault.message);
       fs.writeFileSync(`${folder}/${test.name}.png`, await browser.picture());

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "os/file.h"
+#include "tests/oom.h"
 #include "tests/tap.h"
 
 static char folder[] = "test_media_source.XXXXXX";
@@ -287,6 +288,31 @@ static void test_trees(void)
                "messages[0].content[0].video: expected a source: a data: URI or a URL");
 }
 
+/* Every allocation fails once. */
+static void test_nomem(void)
+{
+    long n = 0;
+    bool good = false;
+    while (!good && n < 1000) {
+        struct ox_media_set set = {0};
+        struct ox_api_error error = {0};
+        json_t *root =
+            json_loads("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"image\":\"a.png\"},"
+                       "{\"type\":\"video_url\",\"video_url\":\"file://sub/b.png\"}]}]}",
+                       0, NULL);
+        json_t *before = json_deep_copy(root);
+        oom_arm(++n);
+        good = ox_media_load(root, &options, NULL, &set, &error);
+        if (oom_disarm() == good || (!good && (error.http_status != 503 || json_equal(root, before) != 1))) {
+            OK(false, "without the %ld-th allocation: %s", n, error.message);
+        }
+        ox_media_set_fini(&set);
+        json_decref(before);
+        json_decref(root);
+    }
+    OK(good && n > 8, "%ld allocations, each of which may fail", n - 1);
+}
+
 int main(void)
 {
     char cwd[4096];
@@ -323,6 +349,7 @@ int main(void)
         test_other_sources();
         test_limits();
         test_trees();
+        test_nomem();
     } else {
         SKIP("files below a folder", "this kernel has no openat2");
     }

@@ -801,6 +801,7 @@
       send();
     });
     on("input", "input", fitInput);
+    document.querySelector(".skip").addEventListener("click", (e) => { e.preventDefault(); $("input").focus(); });
     on("stop", "click", stop);
     on("attach", "click", () => $("file").click());
     on("file", "change", async () => { await attach([...$("file").files]); $("file").value = ""; });
