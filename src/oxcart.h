@@ -221,16 +221,17 @@ OXCART_API enum oxcart_status oxcart_session_rewind(struct oxcart_session *sessi
 OXCART_API enum oxcart_status oxcart_session_set_tokens(struct oxcart_session *session, const int32_t *ids, size_t n,
                                                         struct oxcart_error *err);
 
-/* Write the timeline and its KV cache to the file at path, whole or not at all, with note_bytes (at most 256 MiB) of the
- * caller's own, e.g. the conversation. OXCART_E_STATE if pictures or clips are in the timeline. */
+/* Write the timeline, its pictures and clips (as pixels of the size that the model sees) and its KV cache to the file at
+ * path, whole or not at all, with note_bytes (at most 256 MiB) of the caller's own, e.g. the conversation. */
 OXCART_API enum oxcart_status oxcart_session_save(const struct oxcart_session *session, const char *path,
                                                   const void *note, size_t note_bytes, struct oxcart_error *err);
 
 /* Make the timeline what was saved at path; a reply that follows is plain text, as after oxcart_session_append. What was
- * computed then is not computed again, unless it is damaged in the file. If another model, CPU level, KV format or
+ * computed then is not computed again, unless it is damaged in the file; pictures are known again when they are shown
+ * again, and encoded only if tokens of them must be computed. If another model, CPU level, KV format or
  * version of this library saved it, the timeline becomes empty. *note (note and note_bytes may be NULL) gets the
  * caller's bytes with a NUL behind them, to be freed with oxcart_free. OXCART_E_FORMAT if this is no saved session or its
- * note or tokens are damaged, OXCART_E_STATE if it does not fit into n_ctx; the session is unchanged then. */
+ * note, tokens or pictures are damaged, OXCART_E_STATE if it does not fit into n_ctx; the session is unchanged then. */
 OXCART_API enum oxcart_status oxcart_session_load(struct oxcart_session *session, const char *path, char **note,
                                                   size_t *note_bytes, struct oxcart_error *err);
 

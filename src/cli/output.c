@@ -39,6 +39,7 @@ enum ox_status output_open(int out, FILE *err, const struct output_options *opti
                            struct ox_error *e)
 {
     memset(output, 0, sizeof *output);
+    pthread_mutex_init(&output->lock, NULL);
     output->out = out;
     output->err = err;
     output->out_terminal = isatty(out) == 1;
@@ -260,12 +261,12 @@ void output_message(struct output *output, enum ox_log_level level, const char *
         [OX_LOG_INFO] = {"", "oxcart: ", "info: "},
         [OX_LOG_DEBUG] = {"", "oxcart: ", "debug: "},
     };
-    flockfile(output->err);
+    pthread_mutex_lock(&output->lock);
     log_line(output, labels[level].log, text);
     if (is_wanted(output, level)) {
         err_line(output, labels[level].color, labels[level].screen, text);
     }
-    funlockfile(output->err);
+    pthread_mutex_unlock(&output->lock);
 }
 
 void output_note(struct output *output, const char *format, ...)
@@ -275,12 +276,12 @@ void output_note(struct output *output, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    flockfile(output->err);
+    pthread_mutex_lock(&output->lock);
     log_line(output, "note: ", text);
     if (output->verbosity >= 0) {
         err_line(output, "", "oxcart: ", text);
     }
-    funlockfile(output->err);
+    pthread_mutex_unlock(&output->lock);
 }
 
 void output_line(struct output *output, bool of_error, const char *text)
@@ -371,7 +372,7 @@ static void report(struct output *output, const char *phase, uint64_t done, uint
 
 void output_report(struct output *output, const char *phase, uint64_t done, uint64_t total, const char *unit)
 {
-    flockfile(output->err);
+    pthread_mutex_lock(&output->lock);
     report(output, phase, done, total, unit);
-    funlockfile(output->err);
+    pthread_mutex_unlock(&output->lock);
 }

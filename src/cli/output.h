@@ -7,6 +7,7 @@
 #ifndef OX_CLI_OUTPUT_H
 #define OX_CLI_OUTPUT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@ struct output {
     int verbosity;     /* -1 quiet, 0, 1, 2 */
     int write_errno;   /* first failure on out, 0: none */
     struct output_progress progress;
+    pthread_mutex_t lock; /* of messages and progress */
 };
 
 struct output_options {

@@ -5,7 +5,7 @@
  * histories are different blocks. Found by a hash of the whole history, and then compared, so that collisions cost time
  * and nothing else.
  *
- * What a token is: its id, or, for a placeholder of a picture or clip, a hash of what it stands for (ox_block_word).
+ * What a token is: its id, or, for a placeholder of a picture or clip, a hash of what it stands for.
  * With a folder (block_disk.h), blocks are written to it as they are added, and stay known when their memory is given
  * back; reading them is begun here and takes effect when ox_block_store_collect is called after it. Beginnings are
  * written before what follows them and removed after it, so that what is there makes sense at any moment.
@@ -17,10 +17,15 @@
 
 #include "engine/block_disk.h"
 
-/* A token for the store: id, or (if salt is not 0) the 63 low bits of salt with a mark that no id has. */
-static inline uint64_t ox_block_word(int32_t id, uint64_t salt)
+/* A token for the store: its id, or the 63 low bits of a hash of what it stands for, with a mark that no id has. */
+static inline uint64_t ox_block_word(int32_t id)
 {
-    return salt != 0 ? salt | (uint64_t)1 << 63U : (uint64_t)(uint32_t)id;
+    return (uint64_t)(uint32_t)id;
+}
+
+static inline uint64_t ox_block_media_word(uint64_t hash)
+{
+    return hash | (uint64_t)1 << 63U;
 }
 
 struct ox_block_store;

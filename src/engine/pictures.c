@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/ckd.h"
 #include "base/mem.h"
 #include "engine/picture_encoder.h"
@@ -330,6 +331,31 @@ enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcar
         source.name = media->name;
     }
     return load_source(pictures, kind, &source, ox_str_make((const char *)media->bytes, media->n_bytes), out, err);
+}
+
+enum ox_status ox_pictures_add(struct ox_pictures *pictures, struct ox_media *media, struct ox_picture **out,
+                               struct ox_error *err)
+{
+    struct ox_buf origin = {0};
+    return add(pictures, media, &origin, out, err);
+}
+
+struct ox_hash ox_picture_hash(const struct ox_picture *picture, struct ox_hash key)
+{
+    const struct ox_media *media = &picture->media;
+    const size_t sizes[] = {(size_t)media->kind, media->n_frames, media->height, media->width};
+    uint8_t bytes[sizeof sizes / sizeof sizes[0] * 8];
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        ox_bytes_put(bytes + 8 * i, sizes[i], 8);
+    }
+    return ox_siphash(ox_siphash(key, bytes, sizeof bytes), media->pixels, pixel_bytes(media));
+}
+
+uint64_t ox_picture_row_hash(struct ox_hash hash, size_t row)
+{
+    uint8_t bytes[8];
+    ox_bytes_put(bytes, row, sizeof bytes);
+    return ox_siphash(hash, bytes, sizeof bytes).word[0];
 }
 
 void ox_pictures_settle(struct ox_pictures *pictures)

@@ -54,6 +54,14 @@ enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcar
 enum ox_status ox_pictures_load_url(struct ox_pictures *pictures, enum ox_media_kind kind, struct ox_str url,
                                     const char *folder, struct ox_picture **out, struct ox_error *err) OX_MUST_USE;
 
+/* What is ready already: media is taken, and empty afterwards in any case. */
+enum ox_status ox_pictures_add(struct ox_pictures *pictures, struct ox_media *media, struct ox_picture **out,
+                               struct ox_error *err) OX_MUST_USE;
+
+/* A hash of what a picture shows (not of what it was loaded from), keyed; and of one row of its features by that. */
+struct ox_hash ox_picture_hash(const struct ox_picture *picture, struct ox_hash key);
+uint64_t ox_picture_row_hash(struct ox_hash hash, size_t row);
+
 /* Nothing more will be loaded: forget what only loading needs. */
 void ox_pictures_settle(struct ox_pictures *pictures);
 

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/mem.h"
 #include "engine/scheduler.h"
 #include "os/clock.h"
@@ -18,14 +17,7 @@ enum ox_status ox_request_hash_media(const struct oxcart_scheduler *s, struct ox
         return ox_error_nomem(err, pictures->n * sizeof *r->media_keys);
     }
     for (size_t i = 0; i < pictures->n; i++) {
-        const struct ox_media *media = &pictures->list[i]->media;
-        const size_t sizes[] = {(size_t)media->kind, media->n_frames, media->height, media->width};
-        uint8_t bytes[sizeof sizes / sizeof sizes[0] * 8];
-        for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
-            ox_bytes_put(bytes + 8 * j, sizes[j], 8);
-        }
-        const struct ox_hash key = ox_siphash(ox_block_store_root(s->store), bytes, sizeof bytes);
-        r->media_keys[i] = ox_siphash(key, media->pixels, media->n_frames * media->height * media->width * 3);
+        r->media_keys[i] = ox_picture_hash(pictures->list[i], ox_block_store_root(s->store));
     }
     return OX_OK;
 }
@@ -34,11 +26,9 @@ uint64_t ox_request_word(const struct ox_request *r, size_t pos, int32_t id)
 {
     const struct ox_span *span = ox_spans_find(&r->prompt->spans, pos);
     if (span == NULL) {
-        return ox_block_word(id, 0);
+        return ox_block_word(id);
     }
-    uint8_t row[8];
-    ox_bytes_put(row, span->row + pos - span->begin, sizeof row);
-    return ox_block_word(id, ox_siphash(r->media_keys[span->picture->i], row, sizeof row).word[0] | 1);
+    return ox_block_media_word(ox_picture_row_hash(r->media_keys[span->picture->i], span->row + pos - span->begin));
 }
 
 static struct ox_features *features_of(struct oxcart_scheduler *s, const struct ox_request *r,

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A session in a file: what its owner wants to remember beside it, its tokens, and the KV records (kv_record.h) of what
- * was computed, the last one perhaps of a block that is not full. All numbers are little-endian:
+ * A session in a file: what its owner wants to remember beside it, its tokens, the pictures that some of them stand for
+ * (media_record.h), and the KV records (kv_record.h) of what was computed, the last one perhaps of a block that is not
+ * full. All numbers are little-endian:
  *
  *      0  "OXSESSN\n"
- *      8  u32 version, 1               12  u32 bytes of this header, 128
+ *      8  u32 version, 2               12  u32 bytes of this header, 128
  *     16  identity [16]                as in the records
  *     32  u64 bytes of the note        40  checksum [16] of it
  *     56  u64 tokens                   64  checksum [16] of their ids
  *     80  u64 tokens of these that were computed
+ *     88  u64 bytes of the pictures    96  checksum [16] of them
  *    112  hash [16] of the header before it
- *    128  the note, ids (i32 each), records; each from a multiple of 64
+ *    128  the note, ids (i32 each), pictures, records; each from a multiple of 64
  *
- * Keys of records begin with the identity. Records that are damaged are left out with all that follows them: what they
+ * Keys of records begin with the identity; their words say what a picture shows, as those of the block store. Records that are damaged are left out with all that follows them: what they
  * held is computed again.
  */
 #include <string.h>
@@ -20,13 +22,14 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "engine/block_store.h"
+#include "engine/media_record.h"
 #include "engine/session.h"
 #include "os/file.h"
 #include "os/folder.h"
 
 #define HEADER_BYTES 128
 #define HASH_AT 112
-#define VERSION 1U
+#define VERSION 2U
 #define MAX_NOTE_BYTES ((uint64_t)256 << 20)
 
 static const uint8_t magic[8] = {'O', 'X', 'S', 'E', 'S', 'S', 'N', '\n'};
@@ -40,6 +43,8 @@ struct session_header {
     uint64_t n_tokens;
     struct ox_hash ids_sum;
     uint64_t n_computed;
+    uint64_t media_bytes;
+    struct ox_hash media_sum;
 };
 
 static uint64_t round_up(uint64_t n)
@@ -59,6 +64,8 @@ static void write_header(const struct session_header *header, uint8_t bytes[HEAD
     ox_bytes_put(bytes + 56, header->n_tokens, 8);
     ox_bytes_put_hash(bytes + 64, header->ids_sum);
     ox_bytes_put(bytes + 80, header->n_computed, 8);
+    ox_bytes_put(bytes + 88, header->media_bytes, 8);
+    ox_bytes_put_hash(bytes + 96, header->media_sum);
     ox_bytes_put_hash(bytes + HASH_AT, ox_siphash(header_key, bytes, HASH_AT));
 }
 
@@ -80,7 +87,12 @@ static enum ox_status read_header(const char *path, struct session_header *heade
     header->n_tokens = ox_bytes_get(bytes + 56, 8);
     header->ids_sum = ox_bytes_get_hash(bytes + 64);
     header->n_computed = ox_bytes_get(bytes + 80, 8);
-    if (header->note_bytes > MAX_NOTE_BYTES || header->n_tokens > INT32_MAX || header->n_computed > header->n_tokens) {
+    header->media_bytes = ox_bytes_get(bytes + 88, 8);
+    header->media_sum = ox_bytes_get_hash(bytes + 96);
+    struct ox_file_stamp stamp;
+    const uint64_t file_bytes = ox_file_stamp(path, &stamp) ? stamp.len : 0;
+    if (header->note_bytes > MAX_NOTE_BYTES || header->n_tokens > INT32_MAX || header->n_computed > header->n_tokens ||
+        header->media_bytes > file_bytes) {
         return ox_error_set(err, OX_E_FORMAT, "%s: the sizes in it make no sense", path);
     }
     return OX_OK;
@@ -93,7 +105,42 @@ struct chain {
     struct ox_kv_record record; /* of block b, but for sum */
     uint64_t *words;            /* [block] */
     size_t n_words;
+    const struct ox_spans *spans;
+    struct ox_hash *hashes; /* [spans->len] of what their pictures show */
 };
+
+static void chain_fini(struct chain *chain)
+{
+    ox_free(chain->words);
+    ox_free(chain->hashes);
+}
+
+/* The chain's words will name the pictures of these spans, which are borrowed. */
+static enum ox_status name_pictures(struct chain *chain, const struct ox_spans *spans, struct ox_error *err)
+{
+    ox_free(chain->hashes);
+    chain->spans = spans;
+    chain->hashes = ox_calloc(spans->len, sizeof *chain->hashes);
+    if (chain->hashes == NULL) {
+        return ox_error_nomem(err, spans->len * sizeof *chain->hashes);
+    }
+    for (size_t i = 0; i < spans->len; i++) {
+        const bool again = i > 0 && spans->ptr[i].picture == spans->ptr[i - 1].picture; /* a clip has many spans */
+        chain->hashes[i] =
+            again ? chain->hashes[i - 1] : ox_picture_hash(spans->ptr[i].picture, chain->record.identity);
+    }
+    return OX_OK;
+}
+
+static uint64_t word_at(const struct chain *chain, size_t at, int32_t id)
+{
+    const struct ox_span *span = ox_spans_find(chain->spans, at);
+    if (span == NULL) {
+        return ox_block_word(id);
+    }
+    return ox_block_media_word(
+        ox_picture_row_hash(chain->hashes[span - chain->spans->ptr], span->row + at - span->begin));
+}
 
 static enum ox_status begin_chain(const struct oxcart_session *session, struct chain *chain, struct ox_error *err)
 {
@@ -117,7 +164,7 @@ static void next_block(struct chain *chain, const int32_t *ids, size_t n_compute
     const size_t n = n_computed - first < chain->n_words ? n_computed - first : chain->n_words;
     memset(chain->words, 0, chain->n_words * sizeof *chain->words);
     for (size_t i = 0; i < n; i++) {
-        chain->words[i] = ox_block_word(ids[first + i], 0);
+        chain->words[i] = word_at(chain, first + i, ids[first + i]);
     }
     chain->record.n_tokens = (uint32_t)n;
     chain->record.parent = chain->record.key;
@@ -126,12 +173,16 @@ static void next_block(struct chain *chain, const int32_t *ids, size_t n_compute
 
 /* ---- saving ---------------------------------------------------------------------------------------------------- */
 
+/* Parts of the file that are no records. */
+#define MORE_PARTS 7
+
 /* What save allocates. */
 struct saving {
     uint8_t header[HEADER_BYTES];
     uint8_t *ids;            /* little-endian */
+    struct ox_buf media;
     uint8_t *record_headers; /* [n_blocks] */
-    struct ox_str *parts;    /* [5 + 2 * n_blocks] */
+    struct ox_str *parts;    /* [MORE_PARTS + 2 * n_blocks] */
     size_t n_parts;
 };
 
@@ -163,9 +214,17 @@ static enum ox_status save(const struct oxcart_session *session, const char *pat
     const size_t n_ids = session->ids.len;
     saving->ids = ox_calloc(n_ids, sizeof(int32_t));
     saving->record_headers = ox_calloc(n_blocks, ox_kv_record_header_bytes(chain->n_words));
-    saving->parts = ox_calloc(5 + 2 * n_blocks, sizeof *saving->parts);
-    if (saving->ids == NULL || saving->record_headers == NULL || saving->parts == NULL) {
+    saving->parts = ox_calloc(MORE_PARTS + 2 * n_blocks, sizeof *saving->parts);
+    if (session->spans.len > 0) {
+        ox_media_record_write(&session->spans, &saving->media);
+    }
+    if (saving->ids == NULL || saving->record_headers == NULL || saving->parts == NULL ||
+        ox_buf_failed(&saving->media)) {
         return ox_error_nomem(err, n_ids * sizeof(int32_t));
+    }
+    const enum ox_status status = name_pictures(chain, &session->spans, err);
+    if (status != OX_OK) {
+        return status;
     }
     for (size_t i = 0; i < n_ids; i++) {
         ox_bytes_put(saving->ids + sizeof(int32_t) * i, (uint32_t)session->ids.ptr[i], sizeof(int32_t));
@@ -175,13 +234,17 @@ static enum ox_status save(const struct oxcart_session *session, const char *pat
                                           .note_sum = ox_checksum(note, note_bytes),
                                           .n_tokens = n_ids,
                                           .ids_sum = ox_checksum(saving->ids, n_ids * sizeof(int32_t)),
-                                          .n_computed = session->kv.n_tokens};
+                                          .n_computed = session->kv.n_tokens,
+                                          .media_bytes = saving->media.len,
+                                          .media_sum = ox_checksum(saving->media.ptr, saving->media.len)};
     write_header(&header, saving->header);
     add_part(saving, saving->header, HEADER_BYTES);
     add_part(saving, note, note_bytes);
     add_part(saving, zeros, (size_t)round_up(note_bytes) - note_bytes);
     add_part(saving, saving->ids, n_ids * sizeof(int32_t));
     add_part(saving, zeros, (size_t)round_up(n_ids * sizeof(int32_t)) - n_ids * sizeof(int32_t));
+    add_part(saving, saving->media.ptr, saving->media.len);
+    add_part(saving, zeros, (size_t)round_up(saving->media.len) - saving->media.len);
     add_records(session, chain, saving);
     return ox_file_write_parts(path, saving->parts, saving->n_parts, err);
 }
@@ -193,9 +256,7 @@ enum oxcart_status oxcart_session_save(const struct oxcart_session *session, con
     struct chain chain = {0};
     struct saving saving = {0};
     enum ox_status status = OX_OK;
-    if (session->spans.len > 0) {
-        status = ox_error_set(&inner, OX_E_STATE, "%s: a session with pictures or clips cannot be saved", path);
-    } else if (note_bytes > MAX_NOTE_BYTES) {
+    if (note_bytes > MAX_NOTE_BYTES) {
         status = ox_error_set(&inner, OX_E_LIMIT, "%s: a note of %zu bytes is too long", path, note_bytes);
     }
     if (status == OX_OK) {
@@ -204,7 +265,8 @@ enum oxcart_status oxcart_session_save(const struct oxcart_session *session, con
     if (status == OX_OK) {
         status = save(session, path, note, note_bytes, &chain, &saving, &inner);
     }
-    ox_free(chain.words);
+    chain_fini(&chain);
+    ox_buf_fini(&saving.media);
     ox_free(saving.ids);
     ox_free(saving.record_headers);
     ox_free(saving.parts);
@@ -233,15 +295,6 @@ static enum ox_status read_note(const char *path, const struct session_header *h
     return OX_OK;
 }
 
-/* An id of a text of this model: of its vocabulary, and not one that stands for a picture. */
-static bool is_text_id(const struct oxcart_engine *engine, uint64_t id)
-{
-    const struct ox_config *config = &engine->config;
-    const bool stands = engine->weights.vision.layers != NULL &&
-                        ((int64_t)id == config->image_token || (int64_t)id == config->video_token);
-    return id < config->vocab && !stands;
-}
-
 /* Read the ids into *ids (which must be empty). */
 static enum ox_status read_ids(const struct oxcart_session *session, const char *path,
                                const struct session_header *header, struct ox_ids *ids, struct ox_error *err)
@@ -262,14 +315,57 @@ static enum ox_status read_ids(const struct oxcart_session *session, const char 
     }
     for (size_t i = 0; status == OX_OK && i < n; i++) {
         const uint64_t id = ox_bytes_get(bytes + sizeof(int32_t) * i, sizeof(int32_t));
-        if (!is_text_id(session->engine, id)) {
-            status = ox_error_set(err, OX_E_FORMAT, "%s: token %zu is no id of a text of this model", path, i);
+        if (id >= session->engine->config.vocab) {
+            status = ox_error_set(err, OX_E_FORMAT, "%s: token %zu is no id of this model", path, i);
         } else if (ox_ids_add(ids, (int32_t)id) != 0) {
             status = ox_error_nomem(err, n * sizeof(int32_t));
         }
     }
     ox_free(bytes);
     return status;
+}
+
+/* Ids that stand for pictures or clips are those that have one of their kind. */
+static enum ox_status check_places(const struct oxcart_engine *engine, const char *path, const struct ox_ids *ids,
+                                   const struct ox_spans *spans, struct ox_error *err)
+{
+    const struct ox_config *config = &engine->config;
+    const bool sees = engine->weights.vision.layers != NULL;
+    struct ox_span_cursor cursor = {spans, 0};
+    for (size_t i = 0; i < ids->len; i++) {
+        const struct ox_span *span = ox_span_at(&cursor, i);
+        const bool image = sees && ids->ptr[i] == config->image_token;
+        const bool video = sees && ids->ptr[i] == config->video_token;
+        const bool clip = span != NULL && span->picture->media.kind == OX_MEDIA_VIDEO;
+        if (image != (span != NULL && !clip) || video != clip) {
+            return ox_error_set(err, OX_E_FORMAT, "%s: token %zu and the pictures in it do not agree", path, i);
+        }
+    }
+    return OX_OK;
+}
+
+/* Read the pictures into the session's, and which of ids stand for them into *spans (which must be empty). */
+static enum ox_status read_media(struct oxcart_session *session, const char *path, const struct session_header *header,
+                                 const struct ox_ids *ids, struct ox_spans *spans, struct ox_error *err)
+{
+    const size_t n = (size_t)header->media_bytes;
+    const uint64_t at = HEADER_BYTES + round_up(header->note_bytes) + round_up(header->n_tokens * sizeof(int32_t));
+    uint8_t *bytes = ox_calloc(n, 1);
+    if (bytes == NULL) {
+        return ox_error_nomem(err, n);
+    }
+    enum ox_status status = n > 0 ? ox_pictures_check(session->engine, err) : OX_OK;
+    if (status == OX_OK) {
+        status = ox_file_read_at(path, at, bytes, n, err);
+    }
+    if (status == OX_OK && !ox_hash_equal(ox_checksum(bytes, n), header->media_sum)) {
+        status = ox_error_set(err, OX_E_FORMAT, "%s: the pictures in it are damaged", path);
+    }
+    if (status == OX_OK && n > 0) {
+        status = ox_media_record_read(bytes, n, ids->len, &session->pictures, spans, err);
+    }
+    ox_free(bytes);
+    return status == OX_OK ? check_places(session->engine, path, ids, spans, err) : status;
 }
 
 /* Read one record into block b of the timeline; false if it is not what it must be. */
@@ -302,8 +398,13 @@ static enum ox_status read_records(struct oxcart_session *session, const char *p
 {
     const size_t n_computed = (size_t)header->n_computed;
     const size_t header_bytes = ox_kv_record_header_bytes(chain->n_words);
-    uint64_t at = HEADER_BYTES + round_up(header->note_bytes) + round_up(header->n_tokens * sizeof(int32_t));
+    uint64_t at = HEADER_BYTES + round_up(header->note_bytes) + round_up(header->n_tokens * sizeof(int32_t)) +
+                  round_up(header->media_bytes);
     enum ox_status status = ox_kv_reserve(&session->kv, n_computed, err);
+    if (status != OX_OK) {
+        return status;
+    }
+    status = name_pictures(chain, &session->spans, err);
     if (status != OX_OK) {
         return status;
     }
@@ -332,6 +433,7 @@ static enum ox_status load(struct oxcart_session *session, const char *path, cha
     struct session_header header = {0};
     struct chain chain = {0};
     struct ox_ids ids = {0};
+    struct ox_spans spans = {0};
     enum ox_status status = read_header(path, &header, err);
     if (status == OX_OK) {
         status = begin_chain(session, &chain, err);
@@ -340,6 +442,9 @@ static enum ox_status load(struct oxcart_session *session, const char *path, cha
     if (ours) {
         status = read_ids(session, path, &header, &ids, err);
     }
+    if (status == OX_OK && ours) {
+        status = read_media(session, path, &header, &ids, &spans, err);
+    }
     if (status == OX_OK && note != NULL) {
         status = read_note(path, &header, note, err);
         *note_bytes = (size_t)header.note_bytes;
@@ -347,19 +452,21 @@ static enum ox_status load(struct oxcart_session *session, const char *path, cha
     if (status == OX_OK) {
         ox_ids_fini(&session->ids);
         session->ids = ids;
-        ox_spans_cut(&session->spans, 0);
+        ox_spans_fini(&session->spans);
+        session->spans = spans;
         session->logits = NULL;
         session->chat = false;
         ox_kv_rewind(&session->kv, 0);
     } else {
         ox_ids_fini(&ids);
+        ox_spans_fini(&spans);
     }
     if (status == OX_OK && ours) {
         /* without memory for reading them, they are computed again */
         (void)read_records(session, path, &header, &chain, NULL);
         session->n_cached = session->kv.n_tokens;
     }
-    ox_free(chain.words);
+    chain_fini(&chain);
     return status;
 }
 

@@ -12,6 +12,8 @@
 #include "server/api_talk.h"
 #include "text/markers.h"
 
+#define CALL_PREFIX "toolu_"
+
 struct ox_reply {
     const struct ox_api_context *context;
     const struct ox_ask *ask;
@@ -75,7 +77,7 @@ static json_t *block_of(const struct ox_part *part, bool whole)
         return block;
     case OX_PART_CALL:
         block = typed("tool_use");
-        ox_json_set(&block, "id", prefixed("toolu_", part->id));
+        ox_json_set(&block, "id", prefixed(CALL_PREFIX, part->id));
         ox_json_set(&block, "name", ox_json_new_text(ox_buf_str(&part->name)));
         ox_json_set(&block, "input", whole ? input_of(part) : json_object());
         return block;
@@ -261,6 +263,7 @@ static struct ox_reply *reply_new(const struct ox_api_context *context, const st
     reply->n_prompt = n_prompt;
     reply->parts.listener = ask->stream ? &listener : NULL;
     reply->parts.user = reply;
+    reply->parts.recall = context->recall;
     return reply;
 }
 
@@ -288,9 +291,8 @@ static bool event(struct ox_reply *reply, int32_t choice, const struct oxcart_ev
     reply->out = out;
     if (event->kind == OXCART_EVENT_TOKEN) {
         remember(reply, event);
-        return !ox_buf_failed(&reply->tail);
     }
-    return ox_parts_event(&reply->parts, event) && !ox_buf_failed(out);
+    return ox_parts_event(&reply->parts, event) && !ox_buf_failed(&reply->tail) && !ox_buf_failed(out);
 }
 
 static bool end(struct ox_reply *reply, int32_t choice, const struct oxcart_result *result, struct ox_buf *out)
@@ -301,6 +303,9 @@ static bool end(struct ox_reply *reply, int32_t choice, const struct oxcart_resu
     reply->out = out;
     if (!ox_parts_end(&reply->parts)) {
         return false;
+    }
+    if (result->finish == OXCART_FINISH_TOOL_CALLS) {
+        ox_parts_keep(&reply->parts, CALL_PREFIX);
     }
     reasons(reply, result, &reason, &stop);
     json_t *usage = usage_of(result->n_prompt, result);

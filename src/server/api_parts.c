@@ -4,6 +4,8 @@
  */
 #include "server/api_parts.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -19,6 +21,7 @@ void ox_parts_fini(struct ox_parts *parts)
         fini_part(&parts->list[i]);
     }
     ox_free(parts->list);
+    ox_free(parts->ids);
     ox_buf_fini(&parts->late_reasoning);
     ox_buf_fini(&parts->late_text);
     *parts = (struct ox_parts){0};
@@ -124,6 +127,20 @@ static bool end_call(struct ox_parts *parts, bool failed)
     return ok;
 }
 
+static bool note_token(struct ox_parts *parts, int32_t id)
+{
+    void *ids = parts->ids;
+    if (parts->recall == NULL) {
+        return true;
+    }
+    if (ox_grow(&ids, &parts->ids_cap, parts->n_ids + 1, sizeof *parts->ids) != 0) {
+        return false;
+    }
+    parts->ids = ids;
+    parts->ids[parts->n_ids++] = id;
+    return true;
+}
+
 bool ox_parts_event(struct ox_parts *parts, const struct oxcart_event *event)
 {
     const struct ox_str text = ox_str_make(event->text, event->text_bytes);
@@ -140,10 +157,11 @@ bool ox_parts_event(struct ox_parts *parts, const struct oxcart_event *event)
     case OXCART_EVENT_CALL_DONE:
         return end_call(parts, false);
     case OXCART_EVENT_CALL_FAILED:
+        parts->unread = true;
         return end_call(parts, true) && add(parts, OX_PART_TEXT, text);
     case OXCART_EVENT_TOKEN:
     default:
-        return true;
+        return note_token(parts, event->id);
     }
 }
 
@@ -152,4 +170,43 @@ bool ox_parts_end(struct ox_parts *parts)
     const bool ok = end_call(parts, true);
     close_last(parts);
     return ok;
+}
+
+/* ---- keeping ---------------------------------------------------------------------------------------------------- */
+
+/* A call's id as the client knows it. */
+struct full_id {
+    char text[40];
+};
+
+void ox_parts_keep(const struct ox_parts *parts, const char *prefix)
+{
+    struct ox_buf reasoning = {0};
+    struct ox_buf content = {0};
+    struct ox_recall_call *calls = ox_calloc(parts->n, sizeof *calls);
+    struct full_id *ids = ox_calloc(parts->n, sizeof *ids);
+    size_t n = 0;
+    for (size_t i = 0; i < parts->n && calls != NULL && ids != NULL; i++) {
+        const struct ox_part *part = &parts->list[i];
+        if (part->kind == OX_PART_CALL) {
+            snprintf(ids[n].text, sizeof ids[n].text, "%s%s", prefix, part->id);
+            calls[n] = (struct ox_recall_call){ox_str_c(ids[n].text), ox_buf_str(&part->name), ox_buf_str(&part->text)};
+            n++;
+        } else {
+            ox_buf_add_str(part->kind == OX_PART_TEXT ? &content : &reasoning, ox_buf_str(&part->text));
+        }
+    }
+    const struct ox_recall_reply reply = {.reasoning = ox_buf_str(&reasoning),
+                                          .content = ox_buf_str(&content),
+                                          .calls = calls,
+                                          .n_calls = n,
+                                          .ids = parts->ids,
+                                          .n_ids = parts->n_ids};
+    if (!parts->unread && !ox_buf_failed(&reasoning) && !ox_buf_failed(&content)) {
+        ox_recall_keep(parts->recall, &reply);
+    }
+    ox_buf_fini(&reasoning);
+    ox_buf_fini(&content);
+    ox_free(calls);
+    ox_free(ids);
 }

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "oxcart.h"
+#include "server/recall.h"
 
 enum ox_part_kind { OX_PART_REASONING, OX_PART_TEXT, OX_PART_CALL };
 
@@ -34,7 +35,7 @@ struct ox_parts_listener {
     void (*closed)(void *user, size_t i);
 };
 
-/* All zero is empty; listener NULL: a whole reply. */
+/* All zero is empty; listener NULL: a whole reply; recall NULL: nothing is kept. */
 struct ox_parts {
     struct ox_part *list; /* [n] */
     size_t n;
@@ -43,11 +44,20 @@ struct ox_parts {
     struct ox_buf late_text;
     const struct ox_parts_listener *listener;
     void *user;
+    struct ox_recall *recall;
+    int32_t *ids; /* [n_ids], all that were drawn, if they are kept */
+    size_t n_ids;
+    size_t ids_cap;
+    bool unread; /* a call could not be read */
 };
 void ox_parts_fini(struct ox_parts *parts);
 
 /* An event of the answer. False: out of memory, or no unguessable bytes. */
 bool ox_parts_event(struct ox_parts *parts, const struct oxcart_event *event) OX_MUST_USE;
+
+/* The model has ended the answer itself, with calls: keep its tokens in recall, under the calls' ids behind this prefix.
+ * Not if a call could not be read. */
+void ox_parts_keep(const struct ox_parts *parts, const char *prefix);
 
 /* The answer is over: what is open is closed. False as above. */
 bool ox_parts_end(struct ox_parts *parts) OX_MUST_USE;

@@ -14,6 +14,8 @@
 #include "server/api_parts.h"
 #include "server/api_talk.h"
 
+#define CALL_PREFIX "call_"
+
 struct ox_reply {
     const struct ox_api_context *context;
     const struct ox_ask *ask;
@@ -54,7 +56,7 @@ static json_t *item_id(const struct ox_part *part)
 static json_t *call_id(const struct ox_part *part)
 {
     char text[48];
-    snprintf(text, sizeof text, "call_%s", part->id);
+    snprintf(text, sizeof text, CALL_PREFIX "%s", part->id);
     return text_of(text);
 }
 
@@ -338,6 +340,7 @@ static struct ox_reply *reply_new(const struct ox_api_context *context, const st
     reply->logprobs = json_array();
     reply->parts.listener = ask->stream ? &listener : NULL;
     reply->parts.user = reply;
+    reply->parts.recall = context->recall;
     return reply;
 }
 
@@ -367,7 +370,7 @@ static bool event(struct ox_reply *reply, int32_t choice, const struct oxcart_ev
     reply->out = out;
     if (event->kind == OXCART_EVENT_TOKEN) {
         ox_openai_tokens_add(&reply->tokens, reply->context, event);
-        return !reply->tokens.failed;
+        return ox_parts_event(&reply->parts, event) && !reply->tokens.failed;
     }
     return take_logprobs(reply, event) && ox_parts_event(&reply->parts, event) && keep_logprobs(reply) &&
            !ox_buf_failed(out);
@@ -385,6 +388,9 @@ static bool end(struct ox_reply *reply, int32_t choice, const struct oxcart_resu
     }
     if (!ox_parts_end(&reply->parts)) {
         return false;
+    }
+    if (result->finish == OXCART_FINISH_TOOL_CALLS) {
+        ox_parts_keep(&reply->parts, CALL_PREFIX);
     }
     json_t *response = response_of(reply, status, output_of(reply), usage_of(result), NULL);
     if (reply->ask->stream) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/json_build.h"
+#include "server/recall.h"
 #include "text/grammar.h"
 
 static json_t *text_of(const struct ox_buf *buf)
@@ -420,5 +421,9 @@ bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at, co
         talk->tools = NULL;
     }
     talk->ask->conversation = conversation;
-    return (conversation != NULL && !ox_buf_failed(&talk->system)) || ox_api_refuse_nomem(talk->error);
+    if (conversation == NULL || ox_buf_failed(&talk->system)) {
+        return ox_api_refuse_nomem(talk->error);
+    }
+    ox_recall_fill(talk->context->recall, talk->ask);
+    return true;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/json_build.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "server/server_parts.h"
@@ -137,30 +136,13 @@ void ox_exchange_reply(struct ox_exchange *x, int http_status, const char *conte
     ox_buf_fini(body);
 }
 
-void ox_exchange_error_body(const struct ox_route *route, const struct ox_api_error *error, struct ox_buf *out)
-{
-    if (route != NULL && route->api != NULL) {
-        route->api->error(error, out);
-        return;
-    }
-    json_t *inner = json_object();
-    ox_json_set(&inner, "message", ox_json_new_text(ox_str_c(error->message)));
-    ox_json_set(&inner, "type", ox_json_new_text(ox_str_c(error->type)));
-    ox_json_set(&inner, "param", error->param[0] != '\0' ? ox_json_new_text(ox_str_c(error->param)) : json_null());
-    ox_json_set(&inner, "code", error->code != NULL ? ox_json_new_text(ox_str_c(error->code)) : json_null());
-    json_t *object = json_object();
-    ox_json_set(&object, "error", inner);
-    ox_json_write(object, out);
-    json_decref(object);
-}
-
 void ox_exchange_fail(struct ox_exchange *x, const struct ox_api_error *error)
 {
     struct ox_buf body = {0};
     pthread_mutex_lock(&x->lock);
     x->failed = true;
     if (!x->decided) {
-        ox_exchange_error_body(x->route, error, &body);
+        ox_request_add_error(x->route, error, &body);
         x->retry_after_s = error->retry_after_s;
         x->streams = false;
         decide(x, error->http_status, "application/json", &body);

@@ -145,7 +145,7 @@ static enum MHD_Result send_reply(struct ox_exchange *x)
 
 /* ---- the head -------------------------------------------------------------------------------------------------- */
 
-/* Length of the body as announced; UINT64_MAX if it is not. */
+/* Length of the body as announced. */
 static uint64_t announced(const struct ox_exchange *x)
 {
     uint64_t n = 0;
@@ -153,65 +153,27 @@ static uint64_t announced(const struct ox_exchange *x)
     if (length != NULL && ox_str_to_u64(ox_str_c(length), &n)) {
         return n;
     }
-    return header(x, "Transfer-Encoding") != NULL ? UINT64_MAX : 0;
+    return header(x, "Transfer-Encoding") != NULL ? OX_LENGTH_UNKNOWN : 0;
 }
 
-static bool refuse_body(const struct ox_exchange *x, struct ox_api_error *error)
-{
-    return ox_api_refuse(error, 413, "invalid_request_error", "request_too_large", NULL,
-                         "the request's body is larger than %zu bytes (--max-body)", x->server->options.max_body);
-}
-
-/* Host, Origin, key. */
-static bool may_ask(const struct ox_exchange *x, struct ox_api_error *error)
-{
-    const struct ox_access *access = &x->server->access;
-    const char *host = header(x, "Host");
-    if (!ox_access_host_ok(access, host)) {
-        return ox_api_refuse(error, 403, "permission_error", "host_not_allowed", NULL,
-                             "Host: expected a name of this machine (localhost, 127.0.0.1, [::1]) since the server is "
-                             "bound to a loopback address");
-    }
-    if (!ox_access_origin_ok(access, header(x, "Origin"), host)) {
-        return ox_api_refuse(error, 403, "permission_error", "origin_not_allowed", NULL,
-                             "Origin: pages of this origin may not ask (--cors-origin)");
-    }
-    const bool open = (x->route != NULL && x->route->open) || strcmp(x->method, "OPTIONS") == 0;
-    if (!open && !ox_access_key_ok(access, header(x, "Authorization"), header(x, "x-api-key"))) {
-        return ox_api_refuse(error, 401, "authentication_error", "invalid_api_key", NULL,
-                             "a valid API key is needed: Authorization: Bearer KEY, or x-api-key: KEY "
-                             "(--api-key-file)");
-    }
-    return true;
-}
-
-/* Can a request with this head be answered? */
+/* Can a request with this head be answered, and now? */
 static bool check_head(struct ox_exchange *x, struct ox_api_error *error)
 {
-    static const char invalid[] = "invalid_request_error";
-    if (!may_ask(x, error)) {
+    const struct ox_request_head head = {.method = x->method,
+                                         .route = x->route,
+                                         .host = header(x, "Host"),
+                                         .origin = header(x, "Origin"),
+                                         .authorization = header(x, "Authorization"),
+                                         .x_api_key = header(x, "x-api-key"),
+                                         .content_type = header(x, "Content-Type"),
+                                         .n_body = announced(x)};
+    if (!ox_request_head_ok(&head, &x->server->access, x->server->options.max_body, error)) {
+        x->allow = error->http_status == MHD_HTTP_METHOD_NOT_ALLOWED ? ox_route_allow(x->route) : NULL;
         return false;
     }
-    if (strcmp(x->method, "OPTIONS") == 0) {
-        return true;
-    }
-    if (x->route == NULL) {
-        return ox_api_refuse(error, 404, invalid, "not_found", NULL, "there is no such path here");
-    }
-    if (!ox_route_takes(x->route, x->method)) {
-        x->allow = ox_route_allow(x->route);
-        return ox_api_refuse(error, 405, invalid, "method_not_allowed", NULL, "this path takes %s", x->allow);
-    }
-    if (x->route->posts && !ox_access_is_json(header(x, "Content-Type"))) {
-        return ox_api_refuse(error, 415, invalid, "unsupported_media_type", NULL,
-                             "Content-Type: expected application/json");
-    }
-    const uint64_t n = announced(x);
-    if (n != UINT64_MAX && n > x->server->options.max_body) {
-        return refuse_body(x, error);
-    }
-    if (x->route->posts && ox_server_state(x->server) != OX_SERVER_READY) {
-        const bool loading = ox_server_state(x->server) == OX_SERVER_LOADING;
+    const enum ox_server_state state = ox_server_state(x->server);
+    if (x->route != NULL && x->route->posts && state != OX_SERVER_READY) {
+        const bool loading = state == OX_SERVER_LOADING;
         (void)ox_api_refuse(error, 503, "server_error", loading ? "loading" : "shutting_down", NULL, "%s",
                             loading ? "the model is loading; try again" : "the server is being stopped");
         error->retry_after_s = loading ? 5 : 1;
@@ -255,7 +217,7 @@ static enum MHD_Result begin(struct ox_server *server, struct MHD_Connection *co
     ox_exchange_fail(x, &error);
     /* A client that asks first, or would send much, is told at once; else it may not look before all is sent. */
     const uint64_t n = announced(x);
-    const bool at_once = header(x, "Expect") != NULL || (n != UINT64_MAX && n > DRAIN_BYTES);
+    const bool at_once = header(x, "Expect") != NULL || (n != OX_LENGTH_UNKNOWN && n > DRAIN_BYTES);
     return at_once ? send_reply(x) : MHD_YES;
 }
 
@@ -282,7 +244,7 @@ static enum MHD_Result take_body(struct ox_exchange *x, const char *bytes, size_
         return enough ? MHD_NO : MHD_YES;
     }
     if (x->body_bytes > x->server->options.max_body) {
-        (void)refuse_body(x, &error);
+        (void)ox_request_refuse_body(x->server->options.max_body, &error);
     } else if (!count_body(x, n)) {
         too_many = true;
     } else {

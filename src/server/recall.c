@@ -288,7 +288,7 @@ static bool same_calls(const struct kept *kept, const json_t *calls)
     return same;
 }
 
-/* Is this message the kept reply? Its reasoning, if it has none, becomes that of the reply. */
+/* Is this message the kept reply? If it has no reasoning it gets that of the reply. */
 static bool is_kept(const struct kept *kept, json_t *message)
 {
     const json_t *reasoning = json_object_get(message, "reasoning_content");
@@ -296,10 +296,10 @@ static bool is_kept(const struct kept *kept, json_t *message)
         !same_calls(kept, json_object_get(message, "tool_calls"))) {
         return false;
     }
-    if (reasoning != NULL) {
-        return ox_str_equal(ox_json_text(reasoning), reasoning_of(kept));
-    }
     const struct ox_str text = reasoning_of(kept);
+    if (json_string_length(reasoning) > 0) {
+        return ox_str_equal(ox_json_text(reasoning), text);
+    }
     return text.len == 0 || json_object_set_new(message, "reasoning_content", json_stringn(text.ptr, text.len)) == 0;
 }
 

@@ -46,8 +46,8 @@ void ox_recall_keep(struct ox_recall *recall, const struct ox_recall_reply *repl
 
 /* Set ask->messages.replay for each assistant's message of ask->conversation that is a kept reply, unchanged: the same
  * content (blanks alone are none), the same calls in the same order (ids, names, and arguments as JSON values), and the
- * same reasoning. A message without a member "reasoning_content" gets it back, which changes the conversation's trees:
- * clients that do not know the member lose it. Does nothing where there is no memory, or no place in ask. */
+ * same reasoning. A message without reasoning gets that of the reply, which changes the conversation's trees: many clients
+ * do not send it back. Does nothing where there is no memory, or no place in ask. */
 void ox_recall_fill(struct ox_recall *recall, struct ox_ask *ask);
 
 #endif

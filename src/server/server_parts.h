@@ -15,6 +15,7 @@
 #include "server/api.h"
 #include "server/metrics.h"
 #include "server/page.h"
+#include "server/request_head.h"
 #include "server/routes.h"
 #include "server/server.h"
 
@@ -167,9 +168,6 @@ void ox_exchange_leave(struct ox_exchange *x);
 
 /* End the answers that are not done. No lock is held. */
 void ox_exchange_cancel(struct ox_exchange *x);
-
-/* Append an error's body in the form of route's API (OpenAI's where it has none). */
-void ox_exchange_error_body(const struct ox_route *route, const struct ox_api_error *error, struct ox_buf *out);
 
 /* ---- http.c ---------------------------------------------------------------------------------------------------- */
 

@@ -57,6 +57,16 @@ printf '/image %s\n%s\n/image %s\n%s\n' "$work/first.bmp" "$question" "$work/sec
     "$oxcart" chat -q --greedy --thinking=disabled > "$work/out" 2> "$work/err"
 is "$(cat "$work/out")$nl" "$first$second" "/image, twice in a conversation"
 has "$(cat "$work/err")" "it goes with your next message" "which is said"
+printf '/image %s/first.bmp\n%s\n/save %s/saved\n' "$work" "$question" "$work" | \
+    "$oxcart" chat -q --greedy --thinking=disabled > "$work/out" 2> "$work/err"
+is "$(cat "$work/out")$nl" "$first" "a picture that will be saved"
+printf '/load %s/saved\n%s\n/stats\n' "$work" "$question" | \
+    "$oxcart" chat -q --greedy --thinking=disabled > "$work/out" 2> "$work/err"
+err=$(cat "$work/err")
+has "$err" '^loaded, 2 messages, [1-9][0-9]+ tokens$' "a saved conversation with a picture"
+has "$err" '^prompt [0-9]+ tok \([1-9][0-9]{2,} cached\) ' "goes on"
+! printf '%s\n' "$err" | grep -q '^prompt .* pictures '
+ok $? "and encodes no picture"
 printf '/image\n/image %s/none\n/video %s\n' "$work" "$work" | "$oxcart" chat -q > "$work/out" 2> "$work/err"
 is "$?" 0 "commands that go wrong do not end the conversation"
 has "$(cat "$work/err")" "expected /image FILE" "/image alone"

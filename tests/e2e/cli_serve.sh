@@ -298,10 +298,15 @@ post /v1/completions "$short"
 has "$code:$body" '^429:.*"code":"queue_full"' "a third: 429"
 has "$head" '^Retry-After: [0-9]+$' "with Retry-After"
 kill "$second"
+wait "$second" 2> /dev/null
 is_empty() { [ "$(metric queue)" = 0 ]; }
 await is_empty
 ok $? "who waits and leaves makes room"
 is "$(metric running)" 1 "the other goes on"
+curl -s -m 7 -H "$json" -d "$long" "$url/v1/completions" > "$work/waiting"
+has "$(cat "$work/waiting")" '^: ' "a stream that waits is kept alive"
+[ "$(grep -c '^data: ' "$work/waiting")" = 0 ]
+ok $? "without a token"
 kill "$first"
 await is_idle
 ok $? "until it leaves"

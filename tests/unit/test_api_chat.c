@@ -3,6 +3,7 @@
  * OpenAI's chat completions: what requests become, each refusal, replies whole and in pieces by hand, random replies of
  * which the pieces say what the whole says, and real answers of the demonstration model.
  */
+#include "server/recall.h"
 #include "tests/api_events.h"
 #include "tests/demo_help.h"
 #include "tests/oom.h"
@@ -582,12 +583,11 @@ static int on_event(void *user, const struct oxcart_event *event)
 }
 
 /* A reply of the demonstration model. */
-static json_t *answer(struct oxcart_session *session, const char *json)
+static json_t *answer_counted(struct oxcart_session *session, const char *json, struct oxcart_result *result)
 {
     struct ox_ask ask;
     struct ox_api_error error;
     struct oxcart_error err = {0};
-    struct oxcart_result result = {.size = sizeof result};
     struct run run = {0};
     if (!OK(api_read(api, &context, json, &ask, &error), "request: %s", error.message)) {
         return NULL;
@@ -601,15 +601,21 @@ static json_t *answer(struct oxcart_session *session, const char *json)
     if (ask.stream) {
         api->begin(run.reply, &run.out);
     }
-    OK(oxcart_session_decode(session, &ask.sampling, on_event, &run, &result, &err) == OXCART_OK, "answer %s",
+    OK(oxcart_session_decode(session, &ask.sampling, on_event, &run, result, &err) == OXCART_OK, "answer %s",
        err.message);
-    OK(api->end(run.reply, 0, &result, &run.out), "end");
+    OK(api->end(run.reply, 0, result, &run.out), "end");
     json_t *tree = ask.stream ? api_stream(ox_buf_str(&run.out)) : api_tree(ox_buf_str(&run.out));
     api->reply_free(run.reply);
     ox_buf_fini(&run.out);
     ox_buf_fini(&text);
     ox_ask_fini(&ask);
     return tree;
+}
+
+static json_t *answer(struct oxcart_session *session, const char *json)
+{
+    struct oxcart_result result = {.size = sizeof result};
+    return answer_counted(session, json, &result);
 }
 
 #define TIME_TOOL                                                                                                      \
@@ -663,6 +669,59 @@ static void test_model(void)
     oxcart_session_close(&session);
 }
 
+/* Calls drawn hot come back with their results; in how many of the turns are all tokens so far found? */
+static int count_kept(struct oxcart_session *session, int n_turns, int *n_called)
+{
+    int n_kept = 0;
+    *n_called = 0;
+    for (int seed = 0; seed < n_turns; seed++) {
+        struct ox_buf json = {0};
+        struct oxcart_result first = {.size = sizeof first};
+        struct oxcart_result second = {.size = sizeof second};
+        ox_buf_printf(
+            &json,
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"What time is it in Rome?\"}], \"temperature\": "
+            "3.5, \"top_k\": 0, \"top_p\": 1, \"max_tokens\": 200, \"seed\": %d, \"reasoning_effort\": "
+            "\"none\", \"tool_choice\": \"required\", \"parallel_tool_calls\": false, " TIME_TOOL "}",
+            seed);
+        json_t *tree = answer_counted(session, ox_buf_text(&json), &first);
+        char *message = json_dumps(api_at(tree, "choices.0.message"), 0);
+        ox_buf_clear(&json);
+        ox_buf_printf(&json,
+                      "{\"messages\": [{\"role\": \"user\", \"content\": \"What time is it in Rome?\"}, %s, {\"role\": "
+                      "\"tool\", \"tool_call_id\": \"%s\", \"content\": \"12:40\"}], \"max_tokens\": 1, "
+                      "\"reasoning_effort\": \"none\", " TIME_TOOL "}",
+                      message, api_text(tree, "choices.0.message.tool_calls.0.id"));
+        json_t *next = strcmp(api_text(tree, "choices.0.finish_reason"), "tool_calls") == 0
+                           ? answer_counted(session, ox_buf_text(&json), &second)
+                           : NULL;
+        *n_called += next != NULL ? 1 : 0;
+        n_kept += next != NULL && second.n_cached >= first.n_prompt + first.n_generated - 1 ? 1 : 0;
+        NOTE("%.40s: %d of %d", api_text(tree, "choices.0.message.tool_calls.0.function.arguments"),
+             (int)second.n_cached, (int)(first.n_prompt + first.n_generated));
+        free(message);
+        json_decref(tree);
+        json_decref(next);
+        ox_buf_fini(&json);
+    }
+    return n_kept;
+}
+
+static void test_replay(void)
+{
+    struct oxcart_session *session = demo_session(context.engine, 2048);
+    int n_called = 0;
+    const int n_before = count_kept(session, 12, &n_called);
+    OK(n_called >= 3 && n_before < n_called, "without a store of replies %d of %d turns find all tokens", n_before,
+       n_called);
+    context.recall = ox_recall_new(1 << 20);
+    const int n_kept = count_kept(session, 12, &n_called);
+    IS_INT(n_kept, n_called, "turns that find all tokens of the turn before, with it");
+    ox_recall_free(context.recall);
+    context.recall = NULL;
+    oxcart_session_close(&session);
+}
+
 int main(void)
 {
     struct oxcart_engine *engine = demo_open(tap_file("demo"), 1);
@@ -679,6 +738,7 @@ int main(void)
     test_read_oom();
     test_play_oom();
     test_model();
+    test_replay();
     oxcart_engine_close(&engine);
     return tap_done();
 }

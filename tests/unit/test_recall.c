@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 
+#include "base/json_build.h"
 #include "base/mem.h"
 #include "server/recall.h"
 #include "tests/api_help.h"
@@ -68,6 +69,7 @@ static void test_same(void)
     static const char *const same[] = {
         HEAD "\"content\": \"I look.\", \"reasoning_content\": \"Hm.\", " CALLS,
         HEAD "\"content\": \"I look.\", " CALLS,
+        HEAD "\"content\": \"I look.\", \"reasoning_content\": \"\", " CALLS,
         HEAD "\"content\": [{\"type\": \"text\", \"text\": \"I \"}, \"look.\"], " CALLS,
         HEAD "\"content\": \"I look.\", " OTHER_CALLS("call_1", "f", SAME_TEXT, SECOND),
         HEAD "\"content\": \"I look.\", " OTHER_CALLS("call_1", "f", "{\"x\": 1, \"y\": [2, \"a\"]}", SECOND),
@@ -78,7 +80,6 @@ static void test_same(void)
         HEAD CALLS,
         HEAD "\"content\": [{\"type\": \"text\", \"text\": \"I look.\"}, {\"type\": \"image_url\", \"image_url\": "
              "\"x\"}], " CALLS,
-        HEAD "\"content\": \"I look.\", \"reasoning_content\": \"\", " CALLS,
         HEAD "\"content\": \"I look.\", \"reasoning_content\": \"Hm\", " CALLS,
         HEAD "\"content\": \"I look.\", " OTHER_CALLS("call_3", "f", SAME_TEXT, SECOND),
         HEAD "\"content\": \"I look.\", " OTHER_CALLS("call_1", "h", SAME_TEXT, SECOND),
@@ -315,7 +316,8 @@ static void test_oom(void)
 
 /* ---- through an API --------------------------------------------------------------------------------------------- */
 
-static void feed(struct ox_reply *reply, bool fails, enum oxcart_finish finish, struct ox_buf *out)
+static void feed(const struct ox_api *api, struct ox_reply *reply, bool fails, enum oxcart_finish finish,
+                 struct ox_buf *out)
 {
     const struct oxcart_event events[] = {
         api_event(OXCART_EVENT_REASONING, 0, "Hm."),
@@ -329,58 +331,99 @@ static void feed(struct ox_reply *reply, bool fails, enum oxcart_finish finish, 
     for (size_t i = 0; i < 5; i++) {
         struct oxcart_event token = api_event(OXCART_EVENT_TOKEN, 0, "");
         token.id = drawn[i];
-        good = good && ox_api_chat.event(reply, 0, &token, out) && ox_api_chat.event(reply, 0, &events[i], out);
+        good = good && api->event(reply, 0, &token, out) && api->event(reply, 0, &events[i], out);
     }
-    OK(good && ox_api_chat.end(reply, 0, &result, out), "a reply");
+    OK(good && api->end(reply, 0, &result, out), "a reply");
 }
 
-/* The message of a reply goes back in the next request. */
-static void test_chat(void)
+/* The request that brings a reply back: before it, a list of what the reply holds or that itself, behind it. */
+struct way {
+    const struct ox_api *api;
+    const char *first;
+    const char *before;
+    const char *part;
+    bool is_list;
+    const char *after;
+};
+
+static const struct way ways[] = {
+    {&ox_api_chat, "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}",
+     "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}, ", "choices.0.message", false, "]}"},
+    {&ox_api_messages, "{\"max_tokens\": 9, \"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}",
+     "{\"max_tokens\": 9, \"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}, {\"role\": \"assistant\", "
+     "\"content\": [",
+     "content", true, "]}, {\"role\": \"user\", \"content\": \"Well?\"}]}"},
+    {&ox_api_responses, "{\"input\": \"Hi\"}", "{\"input\": [{\"role\": \"user\", \"content\": \"Hi\"}, ", "output",
+     true, "]}"},
+};
+
+/* The next request of a client that drops reasoning, or does not. */
+static void write_next(const struct way *way, json_t *tree, bool drops, struct ox_buf *next)
 {
-    struct ox_api_context context = {.alias = "demo", .max_messages = 40, .max_choices = 4};
-    static const struct {
-        bool fails;
-        enum oxcart_finish finish;
-        bool is_found;
-    } rows[] = {
-        {false, OXCART_FINISH_TOOL_CALLS, true},
-        {true, OXCART_FINISH_TOOL_CALLS, false},
-        {false, OXCART_FINISH_LENGTH, false},
-    };
-    context.recall = ox_recall_new(100000);
-    for (size_t i = 0; i < 3; i++) {
-        struct ox_ask ask;
-        struct ox_api_error error;
-        struct ox_buf out = {0};
-        struct ox_buf next = {0};
-        OK(api_read(&ox_api_chat, &context, "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}", &ask,
-                    &error) &&
-               ask.messages.n_replay == 0,
-           "a request");
-        struct ox_reply *reply = ox_api_chat.reply_new(&context, &ask, 3);
-        feed(reply, rows[i].fails, rows[i].finish, &out);
-        ox_api_chat.reply_free(reply);
-        ox_ask_fini(&ask);
-        json_t *tree = api_tree(ox_buf_str(&out));
-        char *message = json_dumps(api_at(tree, "choices.0.message"), 0);
-        ox_buf_printf(&next,
-                      "{\"messages\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"system\", \"content\": "
-                      "\"T\"}, {\"role\": \"user\", \"content\": \"Hi\"}, %s]}",
-                      message);
-        OK(api_read(&ox_api_chat, &context, ox_buf_text(&next), &ask, &error), "the next one");
-        OK((ask.messages.n_replay == 1) == rows[i].is_found, "kept: %d", (int)rows[i].is_found);
-        if (ask.messages.n_replay == 1) {
-            OK(ask.messages.replay[0].message == 2 && ask.messages.replay[0].n_ids == 5 &&
-                   memcmp(ask.messages.replay[0].ids, drawn, sizeof drawn) == 0,
-               "the tokens that were drawn, for the message of the conversation");
+    json_t *part = api_at(tree, way->part);
+    bool any = false;
+    ox_buf_add_c(next, way->before);
+    for (size_t i = 0; i < json_array_size(part) && way->is_list; i++) {
+        json_t *item = json_array_get(part, i);
+        const bool is_thought =
+            strcmp(api_text(item, "type"), "thinking") == 0 || strcmp(api_text(item, "type"), "reasoning") == 0;
+        if (!is_thought || !drops) {
+            ox_buf_add_c(next, any ? ", " : "");
+            ox_json_write(item, next);
+            any = true;
         }
-        free(message);
-        json_decref(tree);
-        ox_buf_fini(&out);
-        ox_buf_fini(&next);
-        ox_ask_fini(&ask);
     }
+    if (!way->is_list) {
+        json_t *copy = json_deep_copy(part);
+        if (drops) {
+            json_object_del(copy, "reasoning");
+            json_object_del(copy, "reasoning_content");
+        }
+        ox_json_write(copy, next);
+        json_decref(copy);
+    }
+    ox_buf_add_c(next, way->after);
+}
+
+static void test_way(const struct way *way, bool drops, bool fails, enum oxcart_finish finish, bool is_found)
+{
+    struct ox_api_context context = {.alias = "demo", .max_messages = 40, .max_choices = 4, .n_ctx = 100};
+    struct ox_ask ask;
+    struct ox_api_error error;
+    struct ox_buf out = {0};
+    struct ox_buf next = {0};
+    context.recall = ox_recall_new(100000);
+    OK(api_read(way->api, &context, way->first, &ask, &error) && ask.messages.n_replay == 0, "a request %s",
+       error.message);
+    struct ox_reply *reply = way->api->reply_new(&context, &ask, 3);
+    feed(way->api, reply, fails, finish, &out);
+    way->api->reply_free(reply);
+    ox_ask_fini(&ask);
+    json_t *tree = api_tree(ox_buf_str(&out));
+    write_next(way, tree, drops, &next);
+    OK(api_read(way->api, &context, ox_buf_text(&next), &ask, &error), "the next one %s", error.message);
+    OK((ask.messages.n_replay == 1) == is_found, "a reply comes back: %d", (int)is_found);
+    if (ask.messages.n_replay == 1) {
+        OK(ask.messages.replay[0].message == 1 && ask.messages.replay[0].n_ids == 5 &&
+               memcmp(ask.messages.replay[0].ids, drawn, sizeof drawn) == 0,
+           "with the tokens that were drawn");
+        IS_STR(api_text(ask.conversation, "messages.1.reasoning_content"), "Hm.", "and what was thought");
+    }
+    json_decref(tree);
+    ox_buf_fini(&out);
+    ox_buf_fini(&next);
+    ox_ask_fini(&ask);
     ox_recall_free(context.recall);
+}
+
+static void test_ways(void)
+{
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        test_way(&ways[i], false, false, OXCART_FINISH_TOOL_CALLS, true);
+        test_way(&ways[i], true, false, OXCART_FINISH_TOOL_CALLS, true);
+        test_way(&ways[i], false, true, OXCART_FINISH_TOOL_CALLS, false);
+        test_way(&ways[i], false, false, OXCART_FINISH_LENGTH, false);
+    }
 }
 
 int main(void)
@@ -392,6 +435,6 @@ int main(void)
     test_bound();
     test_threads();
     test_oom();
-    test_chat();
+    test_ways();
     return tap_done();
 }
