@@ -315,14 +315,15 @@ stop
 
 # ---- a client that does not read
 serve
-printf 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 120\r\n\r\n%-120s' \
-    '{"prompt":"a","max_tokens":30000,"ignore_eos":true,"stream":true,"logprobs":20,"n":8}' | "$raw" "$port" mute 60 &
+printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n%-200s' \
+    '{"messages":[{"role":"user","content":"a"}],"ignore_eos":true,"stream":true,"logprobs":true,"top_logprobs":20,"n":8}' |
+    "$raw" "$port" mute 120 &
 mute=$!
 await is_busy
 ok $? "its answer begins"
 before=$(metric answers_cancelled_total)
 is_cut() { [ "$(metric answers_cancelled_total)" -gt "$before" ]; }
-await is_cut || await is_cut || await is_cut
+await is_cut || await is_cut || await is_cut || await is_cut || await is_cut || await is_cut
 ok $? "and is ended when 4 MiB wait for it"
 kill "$mute"
 wait "$mute" 2> /dev/null
