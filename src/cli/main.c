@@ -38,10 +38,13 @@ static void on_interrupt(int number)
 /* SIGTERM: as Ctrl-C for a server, the end for all else. */
 static void on_terminate(int number)
 {
-    if (signals.mode != INTERRUPT_SERVES) {
-        _exit(128 + number);
+    if (signals.mode == INTERRUPT_SERVES) {
+        on_interrupt(number);
+        return;
     }
-    on_interrupt(number);
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(number, &action, NULL);
+    raise(number); /* comes when this returns, so that whoever waits sees the signal */
 }
 
 /* A page of a mapped file that cannot be read. */
