@@ -539,6 +539,7 @@ struct oxcart_scheduler_stats {
     uint64_t n_generated_tokens;
     uint64_t n_passes;
     uint64_t n_paused;           /* how often a running request had to give its memory to others */
+    uint64_t weight_bytes;       /* that passes read: each matrix they needed once a pass */
     double pass_s;               /* time in passes */
     double longest_pause_s;      /* between two tokens of an answer while prompts were computed or pictures encoded */
     uint64_t kv_bytes;           /* memory for blocks */

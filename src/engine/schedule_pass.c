@@ -316,14 +316,17 @@ static void compute(struct oxcart_scheduler *s)
     pthread_mutex_lock(&s->engine->turn);
     ox_forward(&s->engine->model, s->state, s->rows, s->n_rows, NULL, &logits);
     /* logits stand in the order of rows: find each row's slot by its timeline */
+    bool head = false;
     for (size_t t = 0; t < s->n_rows; t++) {
         if (s->rows[t].want_logits) {
             for (size_t i = 0; i < s->n_slots; i++) {
                 s->slots[i].logits = &s->slots[i].kv == s->rows[t].kv ? logits : s->slots[i].logits;
             }
             logits += s->engine->config.vocab;
+            head = true;
         }
     }
+    s->n_head_reads += head ? 1 : 0;
     ox_team_run(s->engine->team, draw_share, s);
     pthread_mutex_unlock(&s->engine->turn);
 }
@@ -360,6 +363,20 @@ static enum ox_status take_token(struct oxcart_scheduler *s, struct ox_slot *slo
     return status;
 }
 
+/* Bytes of weights that the passes so far have read. The head is read where a row wants logits. */
+static uint64_t weight_bytes(const struct oxcart_scheduler *s)
+{
+    uint64_t always = 0;
+    for (size_t i = 0; i < OX_N_PURPOSES; i++) {
+        always += i != OX_FOR_HEAD ? s->cost.weight_bytes[i] : 0;
+    }
+    uint64_t bytes = s->stats.n_passes * always + s->n_head_reads * s->cost.weight_bytes[OX_FOR_HEAD];
+    for (size_t l = 0; l < s->engine->config.n_layers; l++) {
+        bytes += ox_state_expert_reads(s->state, l) * s->cost.expert_bytes[l];
+    }
+    return bytes;
+}
+
 /* Let other threads see how far things are. */
 static void publish(struct oxcart_scheduler *s)
 {
@@ -383,6 +400,7 @@ static void publish(struct oxcart_scheduler *s)
     }
     s->stats.n_prompt_tokens += s->n_piece;
     s->stats.n_passes += s->n_rows > 0 ? 1 : 0;
+    s->stats.weight_bytes = weight_bytes(s);
     s->stats.pass_s += s->pass_s;
     s->stats.n_paused = s->n_paused;
     s->stats.longest_pause_s = s->longest_pause_s;

@@ -94,6 +94,7 @@ struct oxcart_scheduler {
     bool tower_waited; /* it did nothing in the last pass */
     uint64_t n_encoded;
     uint64_t n_pieces;
+    uint64_t n_head_reads; /* passes that wanted logits */
     uint64_t n_paused;
     double longest_pause_s;
     /* the pass in hand */

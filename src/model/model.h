@@ -66,6 +66,9 @@ enum ox_status ox_state_open(const struct ox_model *model, const struct ox_kv_la
     OX_MUST_USE;
 void ox_state_close(struct ox_state **state);
 
+/* How many experts of a layer the passes so far have read: each once a pass that had rows for it. */
+uint64_t ox_state_expert_reads(const struct ox_state *state, size_t layer);
+
 /* Bytes that ox_state_open would take; UINT64_MAX on overflow. */
 uint64_t ox_state_bytes(const struct ox_model *model, const struct ox_kv_layout *layout, size_t max_rows,
                         size_t max_logits, size_t max_tokens);

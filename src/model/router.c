@@ -73,7 +73,7 @@ static void route_row(const struct ox_pass *pass, size_t layer, size_t t)
 }
 
 /* Counting sort of (row, choice) by expert; rows of an expert keep their order. */
-static void group(const struct ox_pass *pass)
+static void group(const struct ox_pass *pass, size_t layer)
 {
     const struct ox_config *config = pass->model->config;
     struct ox_state *state = pass->state;
@@ -86,6 +86,7 @@ static void group(const struct ox_pass *pass)
         begin[(size_t)state->expert_ids[i] + 1]++;
     }
     for (size_t e = 0; e < config->n_experts; e++) {
+        state->expert_reads[layer] += begin[e + 1] > 0 ? 1 : 0;
         begin[e + 1] += begin[e];
     }
     for (size_t i = 0; i < n; i++) {
@@ -108,7 +109,7 @@ void ox_step_route(const struct ox_pass *pass, const struct ox_worker *worker, s
     }
     ox_barrier(worker);
     if (worker->i_worker == 0) {
-        group(pass);
+        group(pass, layer);
     }
     ox_barrier(worker);
 }

@@ -57,8 +57,8 @@ static void size_worker(const struct ox_model *model, struct ox_state *s)
     const size_t soft = sizeof(struct ox_softmax) / sizeof(float);
     const size_t room = model->kernels->attend_room(heads, config->block, config->head_dim);
     s->attend_floats = whole_lines((room + sizeof(float) - 1) / sizeof(float));
-    s->worker_floats = whole_lines(larger(2 * OX_PANEL_FLOATS,
-                                          s->attend_floats + OX_TILE_ROWS_DENSE * heads * (config->head_dim + soft)));
+    s->worker_floats = whole_lines(
+        larger(2 * OX_PANEL_FLOATS, s->attend_floats + OX_TILE_ROWS_DENSE * heads * (config->head_dim + soft)));
 }
 
 static void size_operands(const struct ox_model *model, struct ox_state *s)
@@ -168,8 +168,7 @@ enum ox_status ox_state_open(const struct ox_model *model, const struct ox_kv_la
 {
     const uint64_t bytes = ox_state_bytes(model, layout, max_rows, max_logits, max_tokens);
     struct ox_state *state = ox_calloc(1, sizeof *state);
-    if (state == NULL || bytes == UINT64_MAX ||
-        !size_state(model, layout, max_rows, max_logits, max_tokens, state)) {
+    if (state == NULL || bytes == UINT64_MAX || !size_state(model, layout, max_rows, max_logits, max_tokens, state)) {
         ox_free(state);
         return ox_error_set(err, OX_E_NOMEM, "the working memory for %zu rows of context %zu cannot be had", max_rows,
                             max_tokens);
@@ -193,4 +192,9 @@ void ox_state_close(struct ox_state **state)
     ox_region_close(&(*state)->region);
     ox_free(*state);
     *state = NULL;
+}
+
+uint64_t ox_state_expert_reads(const struct ox_state *state, size_t layer)
+{
+    return state->expert_reads[layer];
 }

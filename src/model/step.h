@@ -82,6 +82,7 @@ struct ox_state {
     size_t worker_floats;
     float *worker_room; /* [n_workers, worker_floats] */
     float *logits; /* [max_logits, vocab] */
+    uint64_t expert_reads[OX_MAX_LAYERS]; /* experts that had rows, summed over all passes */
     /* The pass in hand */
     struct ox_run *runs; /* [max_rows] */
     size_t n_runs;

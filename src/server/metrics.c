@@ -103,13 +103,16 @@ static void add_histogram(struct ox_buf *out, const char *name, const char *help
 static void add_stats(struct ox_buf *out, const struct oxcart_scheduler_stats *s)
 {
     add_counter(out, "prompt_tokens_total", "Prompt tokens computed.", s->n_prompt_tokens);
-    add_counter(out, "cached_tokens_total", "Prompt tokens found in memory or in the cache folder.", s->n_cached_tokens);
+    add_counter(out, "cached_tokens_total", "Prompt tokens found in memory or in the cache folder.",
+                s->n_cached_tokens);
     add_counter(out, "generated_tokens_total", "Tokens drawn.", s->n_generated_tokens);
     add_counter(out, "answers_total", "Answers that ended, however.", s->n_done);
     add_counter(out, "answers_cancelled_total", "Answers that were ended early.", s->n_cancelled);
     add_counter(out, "answers_refused_total", "Answers refused because the queue was full.", s->n_refused);
     add_counter(out, "answers_paused_total", "How often a running answer gave its memory to others.", s->n_paused);
     add_counter(out, "passes_total", "Passes of the model.", s->n_passes);
+    add_counter(out, "weight_read_bytes_total", "Bytes of weights that passes read, each matrix once a pass.",
+                s->weight_bytes);
     add_seconds(out, "pass_seconds_total", "Time in passes of the model.", s->pass_s);
     add_gauge(out, "longest_pause_seconds", "Longest pause that prompts put between two tokens.", s->longest_pause_s);
     add_gauge(out, "running", "Answers that are running.", s->n_running);
@@ -117,7 +120,8 @@ static void add_stats(struct ox_buf *out, const struct oxcart_scheduler_stats *s
     add_gauge(out, "kv_used_ratio", "Share of the KV memory that is used.",
               s->kv_bytes > 0 ? (double)s->kv_used_bytes / (double)s->kv_bytes : 0.0);
     add_gauge(out, "kv_bytes", "KV memory.", (double)s->kv_bytes);
-    add_gauge(out, "kv_kept_bytes", "KV memory of kept beginnings that no answer uses now.", (double)s->kv_shared_bytes);
+    add_gauge(out, "kv_kept_bytes", "KV memory of kept beginnings that no answer uses now.",
+              (double)s->kv_shared_bytes);
     add_gauge(out, "cache_bytes", "Bytes in the cache folder.", (double)s->cache_bytes);
     add_counter(out, "cache_read_blocks_total", "KV blocks read from the cache folder.", s->read_blocks);
     add_counter(out, "cache_written_blocks_total", "KV blocks written to the cache folder.", s->written_blocks);

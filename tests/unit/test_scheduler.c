@@ -96,6 +96,12 @@ static void test_together(struct oxcart_engine *engine)
            stats.n_waiting == 0 && stats.n_running == 0 && stats.n_cached_tokens >= n_cached && n_cached > 1000 &&
            stats.kv_used_bytes == stats.kv_shared_bytes && stats.kv_used_bytes > 0 && stats.n_paused == 0,
        "sums: %" PRIu64 " tokens cached, %" PRIu64 " computed", stats.n_cached_tokens, stats.n_prompt_tokens);
+    /* a pass reads every layer's attention at least, and no weight twice */
+    struct oxcart_engine_info info = {.size = sizeof info};
+    (void)oxcart_engine_info(engine, &info);
+    OK(stats.weight_bytes > stats.n_passes * (info.weight_bytes / 20) &&
+           stats.weight_bytes < stats.n_passes * info.weight_bytes,
+       "%" PRIu64 " passes read %" PRIu64 " bytes of weights", stats.n_passes, stats.weight_bytes);
     serving_close(&serving, OXCART_STOP_FINISH);
 }
 
