@@ -199,18 +199,21 @@ static void join_instructions(struct reading *r, json_t *content)
 {
     json_t *last = json_array_get(r->messages, json_array_size(r->messages) - 1);
     json_t *parts = json_array();
-    json_t *gap = ox_json_new_text(ox_str_c("\n\n"));
+    json_t *more = json_array();
     add_parts(&parts, json_object_get(last, "content"));
-    if (gap != NULL) {
-        add_parts(&parts, gap);
+    add_parts(&more, content);
+    if (json_array_size(parts) > 0 && json_array_size(more) > 0) {
+        json_t *gap = ox_json_new_text(ox_str_c("\n\n"));
+        ox_json_append(&parts, gap != NULL ? text_part(gap) : NULL);
+        json_decref(gap);
     }
-    add_parts(&parts, content);
-    if (gap == NULL || parts == NULL || json_object_set(last, "content", parts) != 0) {
+    if (parts == NULL || more == NULL || json_array_extend(parts, more) != 0 ||
+        json_object_set(last, "content", parts) != 0) {
         json_decref(r->messages);
         r->messages = NULL;
     }
-    json_decref(gap);
     json_decref(parts);
+    json_decref(more);
 }
 
 static bool read_call(struct reading *r, const json_t *call, size_t i, size_t k)

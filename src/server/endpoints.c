@@ -99,8 +99,6 @@ static void one_model(struct ox_exchange *x)
 static void props(struct ox_exchange *x)
 {
     const struct ox_server *server = x->server;
-    struct oxcart_sampling sampling;
-    oxcart_sampling_default(&sampling);
     json_t *settings = json_object();
     ox_json_set(&settings, "n_ctx", json_integer(server->model.n_ctx));
     json_t *modes = json_object();

@@ -70,17 +70,16 @@ static enum verdict check_exchange(struct ox_exchange *x, uint64_t now)
     enum verdict verdict = VERDICT_KEEP;
     pthread_mutex_lock(&x->lock);
     const double age = ox_server_seconds(x->begin_ns, now);
-    if (x->gone || x->fd < 0) {
-        verdict = VERDICT_KEEP;
-    } else if (!x->body_done) {
-        if (age > (double)options->idle_timeout_s + (double)x->body_bytes / BODY_BYTES_S) {
-            cut_off(x->server, x->fd, true);
-            x->http_status = MHD_HTTP_REQUEST_TIMEOUT;
-            verdict = VERDICT_GONE;
-        }
-    } else if (options->request_timeout_s > 0 && !x->finished && age > (double)options->request_timeout_s) {
+    const bool there = !x->gone && x->fd >= 0;
+    const bool late_body = age > (double)options->idle_timeout_s + (double)x->body_bytes / BODY_BYTES_S;
+    const bool late_answer = options->request_timeout_s > 0 && age > (double)options->request_timeout_s;
+    if (there && !x->body_done && late_body) {
+        cut_off(x->server, x->fd, true);
+        x->http_status = MHD_HTTP_REQUEST_TIMEOUT;
+        verdict = VERDICT_GONE;
+    } else if (there && x->body_done && !x->finished && late_answer) {
         verdict = VERDICT_TOO_LONG;
-    } else {
+    } else if (there && x->body_done) {
         ping(x, now);
     }
     pthread_mutex_unlock(&x->lock);

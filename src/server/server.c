@@ -262,11 +262,17 @@ enum ox_status ox_server_serve(struct ox_server *server, const struct ox_server_
     return OX_OK;
 }
 
+/* The socket is ours from now on, to be closed when libmicrohttpd has ended. */
+static void stop_listening(struct ox_server *server)
+{
+    if (server->daemon != NULL && atomic_exchange(&server->state, OX_SERVER_STOPPING) != OX_SERVER_STOPPING) {
+        (void)MHD_quiesce_daemon(server->daemon);
+    }
+}
+
 void ox_server_stop(struct ox_server *server)
 {
-    atomic_store(&server->state, OX_SERVER_STOPPING);
-    /* The socket stays ours, and is closed when libmicrohttpd has ended. */
-    (void)MHD_quiesce_daemon(server->daemon);
+    stop_listening(server);
     if (server->has_engine_thread) {
         oxcart_scheduler_stop(server->model.scheduler, OXCART_STOP_FINISH);
     }
@@ -315,6 +321,7 @@ void ox_server_close(struct ox_server **server)
     if (s == NULL) {
         return;
     }
+    stop_listening(s);
     resume_all(s);
     if (s->has_keeper) {
         ox_keeper_wake(s);

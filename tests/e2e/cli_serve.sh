@@ -315,14 +315,15 @@ stop
 
 # ---- a client that does not read
 serve
-printf 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 120\r\n\r\n%-120s' \
-    '{"prompt":"a","max_tokens":30000,"ignore_eos":true,"stream":true,"logprobs":20,"n":8}' | "$raw" "$port" mute 60 &
+printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n%-200s' \
+    '{"messages":[{"role":"user","content":"a"}],"ignore_eos":true,"stream":true,"logprobs":true,"top_logprobs":20,"n":8}' |
+    "$raw" "$port" mute 120 &
 mute=$!
 await is_busy
 ok $? "its answer begins"
 before=$(metric answers_cancelled_total)
 is_cut() { [ "$(metric answers_cancelled_total)" -gt "$before" ]; }
-await is_cut || await is_cut || await is_cut
+await is_cut || await is_cut || await is_cut || await is_cut || await is_cut || await is_cut
 ok $? "and is ended when 4 MiB wait for it"
 kill "$mute"
 wait "$mute" 2> /dev/null
@@ -331,6 +332,27 @@ is "$code" 200 "the others are served"
 n=$("$raw" "$port" crowd 600)
 [ "$n" -ge 100 ] && [ "$n" -lt 600 ]
 ok $? "connections of one address are limited ($n)"
+
+# ---- many at once: no token is lost, none goes to another
+crowd() { # of 24 clients, in FOLDER; with a second argument one after the other
+    mkdir "$work/$1"
+    for who in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do
+        curl -s -m 60 -H "$json" -d "{\"prompt\":\"Number $who\",\"max_tokens\":40,\"ignore_eos\":true,\"seed\":$who,\"stream\":true}" \
+            "$url/v1/completions" | sed -n 's/.*"text":"\([^"]*\)".*/\1/p' | tr -d '\n' > "$work/$1/$who" &
+        last="$last $!"
+        [ -z "${2-}" ] || wait $!
+    done
+    # shellcheck disable=SC2086
+    wait $last
+}
+last=
+crowd together
+last=
+crowd alone one
+diff -r "$work/together" "$work/alone" > "$work/diff"
+ok $? "24 answers together are those of each alone"
+[ "$(cat "$work/alone/3")" != "$(cat "$work/alone/4")" ] && [ -s "$work/alone/3" ]
+ok $? "which differ"
 
 # ---- signals
 curl -s -H "$json" -d '{"prompt":"a","max_tokens":3000,"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true}}' \

@@ -39,6 +39,9 @@ static void test_messages(void)
          "[{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"A\"},{\"type\":\"text\",\"text\":\"\\n\\n\"}"
          ","
          "{\"type\":\"text\",\"text\":\"B\"}]},{\"role\":\"user\",\"content\":\"Hi\"}]"},
+        {"nothing is joined without a gap",
+         "[{\"role\":\"system\",\"content\":null},{\"role\":\"system\",\"content\":\"A\"},{\"role\":\"system\"}]",
+         "[{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"A\"}]}]"},
         {"later ones keep their place",
          "[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"system\",\"content\":\"B\"}]",
          "[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"user\",\"content\":\"B\"}]"},

@@ -4,6 +4,7 @@
  * the pieces of random answers add up to the whole.
  */
 #include "tests/api_help.h"
+#include "tests/api_oom.h"
 #include "tests/api_random.h"
 #include "tests/demo_help.h"
 
@@ -691,6 +692,24 @@ static void test_errors(void)
     ox_buf_fini(&out);
 }
 
+/* ---- without memory --------------------------------------------------------------------------------------------- */
+
+static void test_oom(void)
+{
+    api_read_oom(api, &context,
+                 HEAD "\"system\": \"A.\", \"stop_sequences\": [\"x\"], \"tools\": [" TOOL
+                      "], \"tool_choice\": {\"type\": \"any\"}, \"messages\": [{\"role\": \"user\", \"content\": "
+                      "[{\"type\": \"image\", \"source\": {\"type\": \"base64\", \"media_type\": \"image/png\", "
+                      "\"data\": \"QUJD\"}}]}, {\"role\": \"assistant\", \"content\": [{\"type\": \"thinking\", "
+                      "\"thinking\": \"t\"}, {\"type\": \"text\", \"text\": \"b\"}]}, {\"role\": \"user\", "
+                      "\"content\": \"c\"}]}");
+    api_read_oom(api, &context,
+                 HEAD ASKS ", \"output_config\": {\"format\": {\"type\": \"json_schema\", \"schema\": {\"type\": "
+                           "\"object\"}}}}");
+    api_reply_oom(api, &context, HEAD ASKS ", \"stop_sequences\": [\"xyz\"]}");
+    api_reply_oom(api, &context, HEAD ASKS ", \"stream\": true}");
+}
+
 /* ---- the demonstration model ------------------------------------------------------------------------------------ */
 
 /* What is read can be rendered, and the model's own words come back as they were. */
@@ -735,6 +754,7 @@ int main(void)
     test_random();
     test_thread();
     test_errors();
+    test_oom();
     test_demo();
     oxcart_engine_close(&engine);
     return tap_done();

@@ -4,6 +4,7 @@
  * break off; that the pieces of random answers add up to the whole; and an answer of the demonstration model.
  */
 #include "tests/api_help.h"
+#include "tests/api_oom.h"
 #include "tests/api_random.h"
 #include "tests/demo_help.h"
 
@@ -614,6 +615,20 @@ static void test_random(void)
     OK(n_long > 50, "%zu of them are long", n_long);
 }
 
+/* ---- without memory --------------------------------------------------------------------------------------------- */
+
+static void test_oom(void)
+{
+    api_read_oom(api, &context,
+                 "{\"instructions\": \"A.\", \"tools\": [" TOOL "], \"parallel_tool_calls\": false, \"input\": "
+                 "[{\"role\": \"developer\", \"content\": [{\"type\": \"input_text\", \"text\": \"B.\"}]}, "
+                 "{\"type\": \"reasoning\", \"content\": [{\"type\": \"reasoning_text\", \"text\": \"t\"}]}, "
+                 "{\"type\": \"function_call\", \"call_id\": \"1\", \"name\": \"add\", \"arguments\": \"{}\"}, "
+                 "{\"type\": \"function_call_output\", \"call_id\": \"1\", \"output\": \"c\"}]}");
+    api_reply_oom(api, &context, "{" ASKS "}");
+    api_reply_oom(api, &context, "{" ASKS ", \"stream\": true}");
+}
+
 /* ---- the demonstration model ------------------------------------------------------------------------------------ */
 
 struct demo_listener {
@@ -681,6 +696,7 @@ int main(void)
     test_failed_call();
     test_logprobs();
     test_random();
+    test_oom();
     test_demo();
     oxcart_engine_close(&engine);
     return tap_done();
