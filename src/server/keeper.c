@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The thread that looks after connections: clients that leave while their connection is suspended, silent streams, and
+ * The thread that looks after connections: clients that leave where libmicrohttpd does not see it, silent streams, and
  * deadlines of heads, bodies and answers.
  */
 #include <poll.h>
@@ -15,6 +15,7 @@
 
 #define TICK_MS 100
 #define PING_S 5.0
+#define LOOK_S 1.0
 /* A body that comes slower than this on average, beyond --idle-timeout, is cut. */
 #define BODY_BYTES_S 4096.0
 
@@ -50,6 +51,24 @@ static void check_head_time(const struct ox_server *server, struct ox_link *link
         cut_off(server, link->fd, link->fresh);
         link->since_ns = now; /* once */
     }
+}
+
+/* A client that is gone while its request is not whole. libmicrohttpd misses the end of a connection that comes together
+ * with bytes: it waits for more once it has read those. Twice in a row, so that it had time to take them. */
+static void check_end(struct ox_link *link)
+{
+    char byte;
+    bool whole = false;
+    if (link->exchange != NULL) {
+        pthread_mutex_lock(&link->exchange->lock);
+        whole = link->exchange->body_done || link->exchange->handed_over;
+        pthread_mutex_unlock(&link->exchange->lock);
+    }
+    const bool ended = !whole && recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    if (ended && link->ended) {
+        shutdown(link->fd, SHUT_RDWR);
+    }
+    link->ended = ended;
 }
 
 enum verdict { VERDICT_KEEP, VERDICT_TOO_LONG, VERDICT_GONE };
@@ -103,6 +122,7 @@ struct round {
     struct pollfd *polled; /* [1 + n_held]: the wake_fd first */
     size_t n_held;
     size_t cap;
+    uint64_t look_ns; /* when the ends of connections were looked at */
 };
 
 /* Room for n more exchanges. */
@@ -130,14 +150,19 @@ static bool make_room(struct round *round, size_t n)
 static void gather(struct ox_server *server, struct round *round)
 {
     const uint64_t now = ox_clock_ns();
+    const bool look = ox_server_seconds(round->look_ns, now) > LOOK_S;
     size_t n = 0;
     round->n_held = 0;
+    round->look_ns = look ? now : round->look_ns;
     pthread_mutex_lock(&server->links_lock);
     for (const struct ox_link *link = server->links; link != NULL; link = link->next) {
         n += link->exchange != NULL ? 1 : 0;
     }
     const bool room = make_room(round, n);
     for (struct ox_link *link = server->links; link != NULL; link = link->next) {
+        if (look) {
+            check_end(link);
+        }
         if (link->exchange == NULL) {
             check_head_time(server, link, now);
         } else if (room) {

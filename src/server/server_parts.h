@@ -35,6 +35,7 @@ struct ox_link {
     struct ox_exchange *exchange; /* the request in hand; NULL: its head is awaited */
     int fd;
     bool fresh;        /* no request came yet */
+    bool ended;        /* the client's side, as the keeper saw when it looked last */
     uint64_t since_ns; /* begin of the connection, or end of its last request */
 };
 

@@ -181,6 +181,17 @@ await is_idle
 ok $? "and one that waits for the whole"
 [ "$(metric answers_cancelled_total)" -ge "$((before + 1))" ]
 ok $? "they count as cancelled"
+count_files() { set -- "/proc/$server/fd/"*; echo $#; }
+files=$(count_files)
+kill -STOP "$server"
+printf 'POST /v1/completions HTTP/1.1\r\nHost: local' | "$raw" "$port" leave 0
+printf 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{' |
+    "$raw" "$port" leave 0
+kill -CONT "$server"
+sleep 0.5
+is_let_go() { [ "$(count_files)" -le "$files" ]; }
+await is_let_go
+ok $? "one that has left before its half request is read is let go"
 stop
 is "$status" 0 "SIGTERM: 0"
 
