@@ -247,6 +247,7 @@ enum ox_status ox_server_serve(struct ox_server *server, const struct ox_server_
     sigset_t before;
     server->model = *model;
     fill_context(server);
+    atomic_store(&server->served, true);
     block_signals(&before);
     server->has_engine_thread = make_thread(&server->engine_thread, engine_main, server);
     server->has_disk_thread = make_thread(&server->disk_thread, disk_main, server);

@@ -111,7 +111,7 @@ struct ox_server {
     pthread_mutex_t links_lock;
     struct ox_link *links;
 
-    /* Set by serve before the state becomes READY. */
+    atomic_bool served; /* what follows is set, for the rest of the server's life */
     struct ox_server_model model;
     struct ox_api_context context;
 
