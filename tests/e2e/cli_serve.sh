@@ -165,6 +165,11 @@ has "$(cat "$work/serve")" '^oxcart: 127\.0\.0\.1 POST /v1/completions 200 [0-9.
 ask "/%0Aoxcart:%20forged"
 [ "$(grep -c '^oxcart: forged' "$work/serve")" = 0 ]
 ok $? "nobody writes lines of it"
+printf '\033[2J\rGET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' | "$raw" "$port" read > /dev/null
+printf '\033]0;me\007 /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' | "$raw" "$port" read > /dev/null
+has "$(cat "$work/serve")" '^oxcart: 127\.0\.0\.1 \?\]0;me\? /health 405 ' "a strange method"
+[ "$(LC_ALL=C tr -d '[:print:]\n' < "$work/serve" | wc -c)" = 0 ]
+ok $? "nor sends commands to the terminal"
 is "$(stat -c %a "$work/trace")" 600 "the trace is private"
 has "$(grep '"path":"/v1/completions"' "$work/trace")" '"status":200,.*"request":\{"prompt":"What is the".*"reply":\{"id":"cmpl-' "the trace"
 "$build/tests/e2e/validate_json" < "$work/trace" > /dev/null 2>&1 || [ "$(grep -vc '^{.*}$' "$work/trace")" = 0 ]
