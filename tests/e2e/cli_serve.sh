@@ -264,6 +264,21 @@ look one.bmp
 post /v1/chat/completions "@$work/look"
 has "$code:$body" '^400:.*--media-path' "no files without --media-path"
 stop
+# ... that takes longer to decode than its answer may
+mkdir "$work/slow"
+cp "$oxcart" "$work/slow/oxcart"
+printf '#!/bin/sh\nsleep 2\nexec "%s" "$@"\n' "$(dirname "$oxcart")/oxcart-media" > "$work/slow/oxcart-media"
+chmod +x "$work/slow/oxcart-media"
+usual=$oxcart
+oxcart=$work/slow/oxcart
+serve --request-timeout=1
+oxcart=$usual
+look "data:image/bmp;base64,$(base64 < "$work/pictures/one.bmp" | tr -d '\n')"
+post /v1/chat/completions "@$work/look"
+has "$code:$body" '^408:.*--request-timeout' "a picture that is not decoded in time"
+sleep 2
+is "$(metric answers_total)" 0 "is not answered any more"
+stop
 ox serve --port=0 --allow-remote-media='a b'
 is "$status" 2 "--allow-remote-media of no host: 2"
 ox serve --port=0 --media-path="$work/none"
