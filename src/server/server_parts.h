@@ -103,6 +103,7 @@ struct ox_server {
     int listen_fd;
     int wake_fd; /* an eventfd: the keeper shall look */
     atomic_int state;    /* enum ox_server_state */
+    uint64_t stop_ns;    /* when it was stopped */
     atomic_bool closing; /* nothing is suspended any more */
     _Atomic uint64_t bodies_bytes; /* of requests that are being read */
     struct ox_metrics metrics;
@@ -129,7 +130,6 @@ struct ox_server {
     bool has_engine_thread;
     bool has_disk_thread;
     size_t n_workers;
-    atomic_bool engine_ended;
 };
 
 /* 0 if the second reading is the earlier one: they may be another thread's. */

@@ -393,6 +393,29 @@ stop
 is "$status" 130 "a second SIGTERM: 130"
 wait "$last"
 
+request() { # BYTES: a request whose body has so many, blanks at its end
+    printf 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n' "$1"
+    printf "%-$1s" "$short"
+}
+serve
+request 400 | "$raw" "$port" drip 10 > "$work/last" &
+last=$!
+sleep 3
+stop
+is "$status" 0 "SIGTERM while a body comes"
+wait "$last"
+has "$(cat "$work/last")" '^HTTP/1.1 200 OK' "it is answered"
+serve --idle-timeout=2
+request 200000 | "$raw" "$port" drip 100 1000 > "$work/last" &
+last=$!
+sleep 1
+begin=$(date +%s)
+stop
+is "$status" 0 "SIGTERM while a body comes slowly"
+[ $(($(date +%s) - begin)) -le 6 ]
+ok $? "it is not waited for longer than --idle-timeout"
+wait "$last"
+
 # ---- restart
 prompt=$(i=0; while [ $i -lt 150 ]; do printf 'line %d of it. ' $i; i=$((i + 1)); done)
 history="{\"prompt\":\"$prompt\",\"max_tokens\":2,\"temperature\":0}"
