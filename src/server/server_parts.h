@@ -105,7 +105,7 @@ struct ox_server {
     atomic_int state;    /* enum ox_server_state */
     uint64_t stop_ns;    /* when it was stopped */
     atomic_bool closing; /* nothing is suspended any more */
-    _Atomic uint64_t bodies_bytes; /* of requests that are being read */
+    _Atomic uint64_t bodies_bytes; /* of all requests: what was parsed is kept until the answer's end */
     struct ox_metrics metrics;
     pthread_mutex_t trace_lock;
 
@@ -160,7 +160,7 @@ void ox_exchange_reply(struct ox_exchange *x, int http_status, const char *conte
 /* Tell an error: as the reply if none is decided, else as the end of the stream. */
 void ox_exchange_fail(struct ox_exchange *x, const struct ox_api_error *error);
 
-/* Forget the body: it is not needed any more. */
+/* Forget the body's bytes, which were parsed. */
 void ox_exchange_drop_body(struct ox_exchange *x);
 
 /* The client is not there any more, or shall not be: end its answers and its connection. */

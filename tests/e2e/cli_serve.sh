@@ -333,6 +333,22 @@ ok $? "until it leaves"
 wait "$first" "$second"
 stop
 
+# ---- bodies of answers that wait
+serve --parallel=1 --max-body=2K
+many=
+while [ "${#many}" -lt 8 ]; do
+    curl -s -o /dev/null -H "$json" -d "$(printf '%-2000s' "$long_quiet")" "$url/v1/completions" &
+    many=${many}x
+done
+is_full() { [ "$(metric queue)" = 7 ]; }
+await is_full
+ok $? "one runs, seven wait"
+post /v1/completions "$(printf '%-2000s' "$short")"
+has "$code:$body" '^503:.*"code":"out_of_memory"' "there is room for the bodies of eight"
+has "$head" '^Retry-After: 1$' "for now"
+stop KILL
+wait
+
 # ---- a client that does not read
 serve
 printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n%-200s' \
