@@ -540,7 +540,7 @@ struct oxcart_scheduler_stats {
     uint64_t n_passes;
     uint64_t n_paused;           /* how often a running request had to give its memory to others */
     double pass_s;               /* time in passes */
-    double longest_pause_s;      /* between two tokens of an answer while prompts were computed */
+    double longest_pause_s;      /* between two tokens of an answer while prompts were computed or pictures encoded */
     uint64_t kv_bytes;           /* memory for blocks */
     uint64_t kv_used_bytes;      /* ... of running requests and kept beginnings */
     uint64_t kv_shared_bytes;    /* ... of this, kept beginnings that nobody uses now */

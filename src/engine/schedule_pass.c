@@ -347,7 +347,8 @@ static enum ox_status take_token(struct oxcart_scheduler *s, struct ox_slot *slo
         r->first_ns = now;
     } else {
         const double pause = ox_clock_seconds(r->token_ns, now);
-        s->longest_pause_s = (s->n_piece > 0 || s->encode_s > 0.0) && pause > s->longest_pause_s ? pause : s->longest_pause_s;
+        const bool others = s->n_piece > 0 || s->encode_s > 0.0;
+        s->longest_pause_s = others && pause > s->longest_pause_s ? pause : s->longest_pause_s;
     }
     r->token_ns = now;
     result->generate_s = ox_clock_seconds(r->first_ns, now);

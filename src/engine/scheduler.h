@@ -91,7 +91,7 @@ struct oxcart_scheduler {
     struct ox_pace pace;
     struct ox_feature_cache features;
     struct ox_encoding encoding;
-    bool tower_waited; /* answers ran, and prompts had the last turn beside them */
+    bool tower_waited; /* it did nothing in the last pass */
     uint64_t n_encoded;
     uint64_t n_pieces;
     uint64_t n_paused;

@@ -337,8 +337,7 @@ static void begin_prompt(struct oxcart_session *session)
     session->media_s = 0.0;
 }
 
-/* Everything is computed: features may go, what the timeline points to may not. */
-static void trim_pictures(struct oxcart_session *session)
+void ox_session_trim_pictures(struct oxcart_session *session)
 {
     for (size_t i = 0; i < session->pictures.n; i++) {
         session->pictures.list[i]->kept = false;
@@ -352,7 +351,7 @@ static void trim_pictures(struct oxcart_session *session)
 static enum ox_status end_prompt(struct oxcart_session *session, struct ox_error *err)
 {
     const enum ox_status status = session->ids.len > 0 ? ox_session_compute(session, err) : OX_OK;
-    trim_pictures(session);
+    ox_session_trim_pictures(session);
     session->prompt_s = ox_clock_seconds(session->prompt_begin_ns, ox_clock_ns());
     return status;
 }

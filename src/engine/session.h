@@ -53,4 +53,7 @@ enum ox_status ox_session_choose(const struct oxcart_engine *engine, const struc
  * OX_E_CANCELLED if the prompt handler says so. Takes the engine's turn. */
 enum ox_status ox_session_compute(struct oxcart_session *session, struct ox_error *err) OX_MUST_USE;
 
+/* Nothing is being computed: features may go, and pictures that the timeline does not point to (ox_pictures_trim). */
+void ox_session_trim_pictures(struct oxcart_session *session);
+
 #endif

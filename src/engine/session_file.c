@@ -457,6 +457,7 @@ static enum ox_status load(struct oxcart_session *session, const char *path, cha
         session->logits = NULL;
         session->chat = false;
         ox_kv_rewind(&session->kv, 0);
+        ox_session_trim_pictures(session);
     } else {
         ox_ids_fini(&ids);
         ox_spans_fini(&spans);

@@ -51,24 +51,6 @@ static bool read_image(struct ox_talk *talk, const struct ox_json_at *block, jso
     return ox_talk_add_picture(talk, &data, parts, data_uri(&media_type, &data));
 }
 
-static bool read_text(struct ox_talk *talk, const struct ox_json_at *block, struct ox_str *out)
-{
-    const struct ox_json_at text = ox_json_member(block, "text");
-    *out = ox_json_text(text.value);
-    return json_is_string(text.value) || ox_talk_expected(talk, &text, "a string");
-}
-
-/* Is the block at a place an object of one of n types? */
-static bool read_type(struct ox_talk *talk, const struct ox_json_at *block, const char *const *types, size_t n,
-                      size_t *which)
-{
-    const struct ox_json_at type = ox_json_member(block, "type");
-    if (!json_is_object(block->value)) {
-        return ox_talk_expected(talk, block, "an object");
-    }
-    return ox_talk_one_of(talk, &type, types, n, which);
-}
-
 /* ---- system ----------------------------------------------------------------------------------------------------- */
 
 /* A string or text blocks. */
@@ -86,7 +68,7 @@ static bool read_instructions(struct ox_talk *talk, const struct ox_json_at *at)
     for (size_t i = 0; i < json_array_size(at->value); i++) {
         const struct ox_json_at block = ox_json_element(at, i);
         size_t which;
-        if (!read_type(talk, &block, types, 1, &which) || !read_text(talk, &block, &text)) {
+        if (!ox_talk_type(talk, &block, types, 1, &which) || !ox_talk_text(talk, &block, "text", &text)) {
             return false;
         }
         ox_talk_instruct(talk, text);
@@ -106,7 +88,7 @@ static bool read_part(struct ox_talk *talk, const struct ox_json_at *block, size
     if (which == USER_IMAGE) {
         return read_image(talk, block, parts);
     }
-    if (!read_text(talk, block, &text)) {
+    if (!ox_talk_text(talk, block, "text", &text)) {
         return false;
     }
     ox_talk_add_text(parts, text);
@@ -136,7 +118,7 @@ static bool read_result_content(struct ox_talk *talk, const struct ox_json_at *r
     for (size_t i = 0; i < json_array_size(content.value); i++) {
         const struct ox_json_at block = ox_json_element(&content, i);
         size_t which;
-        if (!read_type(talk, &block, user_types, 2, &which) || !read_part(talk, &block, which, parts)) {
+        if (!ox_talk_type(talk, &block, user_types, 2, &which) || !read_part(talk, &block, which, parts)) {
             return false;
         }
     }
@@ -160,7 +142,7 @@ static bool read_blocks(struct ox_talk *talk, const struct ox_json_at *content, 
     for (size_t i = 0; i < json_array_size(content->value); i++) {
         const struct ox_json_at block = ox_json_element(content, i);
         size_t which;
-        if (!read_type(talk, &block, user_types, 3, &which)) {
+        if (!ox_talk_type(talk, &block, user_types, 3, &which)) {
             return false;
         }
         if (results && which == USER_RESULT && !read_result(talk, &block)) {
@@ -221,12 +203,12 @@ static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *
     const struct ox_json_at thinking = ox_json_member(block, "thinking");
     struct ox_str text;
     size_t which;
-    if (!read_type(talk, block, types, 4, &which)) {
+    if (!ox_talk_type(talk, block, types, 4, &which)) {
         return false;
     }
     switch (which) {
     case TEXT:
-        if (!read_text(talk, block, &text)) {
+        if (!ox_talk_text(talk, block, "text", &text)) {
             return false;
         }
         ox_buf_add_str(&talk->said, text);
@@ -335,7 +317,7 @@ static bool read_choice(struct ox_talk *talk, const struct ox_json_at *choice)
     if (choice->value == NULL) {
         return true;
     }
-    if (!read_type(talk, choice, types, 4, &which) || !ox_talk_bool(talk, &single, &talk->single)) {
+    if (!ox_talk_type(talk, choice, types, 4, &which) || !ox_talk_bool(talk, &single, &talk->single)) {
         return false;
     }
     if (which == TOOL && json_string_length(name.value) == 0) {
@@ -355,7 +337,7 @@ static bool read_thinking(struct ox_talk *talk, const struct ox_json_at *thinkin
     int64_t n;
     size_t which = 1;
     if (thinking->value != NULL &&
-        (!read_type(talk, thinking, types, 3, &which) || !ox_talk_natural(talk, &budget, 1, &n))) {
+        (!ox_talk_type(talk, thinking, types, 3, &which) || !ox_talk_natural(talk, &budget, 1, &n))) {
         return false;
     }
     talk->ask->messages.thinking = modes[which];
@@ -377,7 +359,8 @@ static bool read_output(struct ox_talk *talk, const struct ox_json_at *config)
     if (effort.value != NULL && !ox_talk_one_of(talk, &effort, efforts, 5, &which)) {
         return false;
     }
-    return format.value == NULL || (read_type(talk, &format, types, 1, &which) && ox_talk_need_schema(talk, &schema));
+    return format.value == NULL ||
+           (ox_talk_type(talk, &format, types, 1, &which) && ox_talk_need_schema(talk, &schema));
 }
 
 /* max_tokens, which only a request for an answer needs. */

@@ -9,24 +9,6 @@
 #include "base/json_build.h"
 #include "server/api_openai.h"
 
-static bool read_text(struct ox_talk *talk, const struct ox_json_at *part, const char *key, struct ox_str *out)
-{
-    const struct ox_json_at text = ox_json_member(part, key);
-    *out = ox_json_text(text.value);
-    return json_is_string(text.value) || ox_talk_expected(talk, &text, "a string");
-}
-
-/* Is the element at a place an object of one of n types? */
-static bool read_type(struct ox_talk *talk, const struct ox_json_at *at, const char *const *types, size_t n,
-                      size_t *which)
-{
-    const struct ox_json_at type = ox_json_member(at, "type");
-    if (!json_is_object(at->value)) {
-        return ox_talk_expected(talk, at, "an object");
-    }
-    return ox_talk_one_of(talk, &type, types, n, which);
-}
-
 /* ---- content ---------------------------------------------------------------------------------------------------- */
 
 static bool read_image(struct ox_talk *talk, const struct ox_json_at *part, json_t **parts)
@@ -54,13 +36,13 @@ static bool read_content(struct ox_talk *talk, const struct ox_json_at *content,
         const struct ox_json_at part = ox_json_element(content, i);
         struct ox_str text;
         size_t which;
-        if (!read_type(talk, &part, types, 2, &which)) {
+        if (!ox_talk_type(talk, &part, types, 2, &which)) {
             return false;
         }
         if (which == IMAGE && !read_image(talk, &part, parts)) {
             return false;
         }
-        if (which == TEXT && !read_text(talk, &part, "text", &text)) {
+        if (which == TEXT && !ox_talk_text(talk, &part, "text", &text)) {
             return false;
         }
         if (which == TEXT) {
@@ -86,8 +68,8 @@ static bool read_words(struct ox_talk *talk, const struct ox_json_at *content, s
         const struct ox_json_at part = ox_json_element(content, i);
         struct ox_str text;
         size_t which;
-        if (!read_type(talk, &part, types, 3, &which) ||
-            !read_text(talk, &part, which == REFUSAL ? "refusal" : "text", &text)) {
+        if (!ox_talk_type(talk, &part, types, 3, &which) ||
+            !ox_talk_text(talk, &part, which == REFUSAL ? "refusal" : "text", &text)) {
             return false;
         }
         ox_buf_add_str(out, text);
@@ -178,7 +160,7 @@ static bool read_thoughts(struct ox_talk *talk, const struct ox_json_at *item, c
         const struct ox_json_at part = ox_json_element(&list, i);
         struct ox_str text;
         size_t which;
-        if (!read_type(talk, &part, types, 1, &which) || !read_text(talk, &part, "text", &text)) {
+        if (!ox_talk_type(talk, &part, types, 1, &which) || !ox_talk_text(talk, &part, "text", &text)) {
             return false;
         }
         ox_buf_add_str(&talk->reasoning, text);
@@ -214,7 +196,7 @@ static bool read_input(struct ox_talk *talk, const struct ox_json_at *input)
         const struct ox_json_at type = ox_json_member(&item, "type");
         size_t which = 0; /* a message may leave its type out */
         const bool is_plain = json_is_object(item.value) && type.value == NULL;
-        if (!is_plain && !read_type(talk, &item, types, 4, &which)) {
+        if (!is_plain && !ox_talk_type(talk, &item, types, 4, &which)) {
             return false;
         }
         if (!readers[which](talk, &item)) {
@@ -235,7 +217,7 @@ static bool read_tools(struct ox_talk *talk, const struct ox_json_at *tools)
     for (size_t i = 0; i < json_array_size(tools->value); i++) {
         const struct ox_json_at tool = ox_json_element(tools, i);
         size_t which;
-        if (!read_type(talk, &tool, types, 1, &which) || !ox_talk_add_tool(talk, &tool, "parameters")) {
+        if (!ox_talk_type(talk, &tool, types, 1, &which) || !ox_talk_add_tool(talk, &tool, "parameters")) {
             return false;
         }
     }
@@ -252,7 +234,7 @@ static bool read_choice(struct ox_talk *talk, const struct ox_json_at *choice)
     if (json_is_object(choice->value)) {
         talk->choice = OX_TALK_REQUIRED;
         talk->tool = json_string_value(name.value);
-        return read_type(talk, choice, types, 1, &which) &&
+        return ox_talk_type(talk, choice, types, 1, &which) &&
                (json_string_length(name.value) > 0 || ox_talk_expected(talk, &name, "the name of a tool"));
     }
     if (choice->value != NULL && !ox_talk_one_of(talk, choice, words, 3, &which)) {
@@ -273,7 +255,7 @@ static bool read_format(struct ox_talk *talk, const struct ox_json_at *text)
     if (text->value != NULL && !json_is_object(text->value)) {
         return ox_talk_expected(talk, text, "an object");
     }
-    if (format.value != NULL && !read_type(talk, &format, types, 3, &which)) {
+    if (format.value != NULL && !ox_talk_type(talk, &format, types, 3, &which)) {
         return false;
     }
     if (which == OBJECT) {

@@ -48,6 +48,23 @@ bool ox_talk_one_of(const struct ox_talk *talk, const struct ox_json_at *at, con
     return ox_talk_expected(talk, at, expected);
 }
 
+bool ox_talk_type(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *types, size_t n,
+                  size_t *which)
+{
+    const struct ox_json_at type = ox_json_member(at, "type");
+    if (!json_is_object(at->value)) {
+        return ox_talk_expected(talk, at, "an object");
+    }
+    return ox_talk_one_of(talk, &type, types, n, which);
+}
+
+bool ox_talk_text(const struct ox_talk *talk, const struct ox_json_at *object, const char *key, struct ox_str *out)
+{
+    const struct ox_json_at text = ox_json_member(object, key);
+    *out = ox_json_text(text.value);
+    return json_is_string(text.value) || ox_talk_expected(talk, &text, "a string");
+}
+
 bool ox_talk_natural(const struct ox_talk *talk, const struct ox_json_at *at, int64_t low, int64_t *out)
 {
     if (at->value == NULL) {

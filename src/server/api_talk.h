@@ -52,6 +52,14 @@ bool ox_talk_refuse(const struct ox_talk *talk, const struct ox_json_at *at, con
 bool ox_talk_one_of(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *texts, size_t n,
                     size_t *which) OX_MUST_USE;
 
+/* Is there an object whose "type" is one of n? Sets *which; refuses it otherwise. */
+bool ox_talk_type(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *types, size_t n,
+                  size_t *which) OX_MUST_USE;
+
+/* Read the string under a key of an object; borrowed. */
+bool ox_talk_text(const struct ox_talk *talk, const struct ox_json_at *object, const char *key,
+                  struct ox_str *out) OX_MUST_USE;
+
 /* Read a whole number or a truth value where there is one. */
 bool ox_talk_natural(const struct ox_talk *talk, const struct ox_json_at *at, int64_t low, int64_t *out) OX_MUST_USE;
 bool ox_talk_bool(const struct ox_talk *talk, const struct ox_json_at *at, bool *out) OX_MUST_USE;

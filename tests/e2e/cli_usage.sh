@@ -40,7 +40,7 @@ usage() { # NAME MESSAGE HINT-VERB ARGUMENTS
     is "$err" "oxcart: $message${nl}Try 'oxcart $hint--help' for more information." "$name: message and hint"
     is "$out" "" "$name: nothing on stdout"
 }
-usage "unknown verb" "unknown verb 'serve'" "" serve
+usage "unknown verb" "unknown verb 'convert'" "" convert
 usage "unknown option" "unknown option '--imagine'" "run " run --imagine=x.png hello
 usage "unknown letter" "unknown option '-x'" "score " score -x
 usage "no argument" "option '--model' needs an argument (PATH)" "run " run hello -m

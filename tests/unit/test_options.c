@@ -108,7 +108,7 @@ static void test_scopes(void)
 
 static void test_errors(void)
 {
-    refused("oxcart serve", "unknown verb 'serve'", VERB_NONE);
+    refused("oxcart convert", "unknown verb 'convert'", VERB_NONE);
     refused("oxcart _", "unknown verb ''", VERB_NONE);
     refused("oxcart score --image=x", "unknown option '--image'", VERB_SCORE);
     refused("oxcart run --numa=auto", "unknown option '--numa'", VERB_RUN);

@@ -103,7 +103,7 @@ static struct oxcart_sampling exact(void)
     return sampling;
 }
 
-static void answer_alone(struct oxcart_engine *engine, struct talk *talk)
+static void answer_alone(struct oxcart_engine *engine, const struct oxcart_sampling *sampling, struct talk *talk)
 {
     struct oxcart_media media[MOST];
     struct ox_buf json = {0};
@@ -111,10 +111,9 @@ static void answer_alone(struct oxcart_engine *engine, struct talk *talk)
     struct oxcart_result result = {.size = sizeof result};
     struct oxcart_session *session = demo_session(engine, 1024);
     struct oxcart_messages_options options = {.size = sizeof options, .media = media};
-    const struct oxcart_sampling sampling = exact();
     options.n_media = write_talk(talk, media, &json);
     if (oxcart_session_set_messages(session, json.ptr, json.len, &options, &err) != OXCART_OK ||
-        demo_decode(session, &sampling, &talk->alone, &result) != OXCART_OK) {
+        demo_decode(session, sampling, &talk->alone, &result) != OXCART_OK) {
         OK(false, "%s", err.message);
         exit(1);
     }
@@ -164,8 +163,9 @@ static void test_together(struct oxcart_engine *engine)
     const struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 1024, .n_parallel = 3};
     struct serving serving;
     bool right = true;
+    const struct oxcart_sampling sampling = exact();
     for (size_t i = 0; i < N_TALKS; i++) {
-        answer_alone(engine, &talks[i]);
+        answer_alone(engine, &sampling, &talks[i]);
         right = right && (talks[i].tail != NULL ||
                           strcmp(talks[i].alone.content, drawn[talks[i].which[talks[i].n - 1]].answer) == 0);
     }
@@ -206,6 +206,40 @@ static void test_little_room(struct oxcart_engine *engine)
     OK(oxcart_scheduler_open(engine, &bad, &serving.scheduler, &err) == OXCART_E_ARG, "no such size: %s", err.message);
 }
 
+/* Memory for less than two: requests give theirs up, and compute their pictures again. */
+static void test_little_memory(struct oxcart_engine *engine)
+{
+    enum { N = 3 };
+    static struct asked asked[N];
+    struct talk some[N] = {{.which = {0}, .n = 1}, {.which = {TWIN}, .n = 1}, {.which = {1}, .n = 1}};
+    struct oxcart_engine_info info = {.size = sizeof info};
+    struct oxcart_scheduler_options options = {
+        .size = sizeof options, .n_ctx = 600, .n_parallel = N, .media_bytes = 1};
+    struct oxcart_sampling sampling = exact();
+    struct serving serving;
+    bool same = oxcart_engine_info(engine, &info) == OXCART_OK;
+    sampling.ignore_end = 1;
+    sampling.n_predict = 200;
+    options.kv_bytes = info.kv_token_bytes * 640;
+    for (size_t i = 0; i < N; i++) {
+        answer_alone(engine, &sampling, &some[i]);
+    }
+    serving_open(engine, &options, &serving);
+    for (size_t i = 0; i < N; i++) {
+        struct oxcart_prompt *prompt = make_prompt(engine, &some[i]);
+        same = same && ask_prompt(&serving, prompt, i, &sampling, &asked[i]);
+        oxcart_prompt_free(&prompt);
+    }
+    for (size_t i = 0; same && i < N; i++) {
+        await(&asked[i]);
+        same = is_alone(&asked[i], &some[i]);
+    }
+    const struct oxcart_scheduler_stats stats = serving_stats(&serving);
+    OK(same && stats.n_paused > 0, "where memory is short answers are the same: %" PRIu64 " times it was given up, %" PRIu64
+       " pictures were encoded", stats.n_paused, stats.n_encoded);
+    serving_close(&serving, OXCART_STOP_FINISH);
+}
+
 /* After a restart the folder gives what was computed from a picture, and not for another one. */
 static void test_restart(struct oxcart_engine *engine)
 {
@@ -218,8 +252,8 @@ static void test_restart(struct oxcart_engine *engine)
     const struct oxcart_sampling sampling = exact();
     const size_t first = prompts[0]->spans.ptr[0].begin;
     struct serving serving;
-    answer_alone(engine, &with);
-    answer_alone(engine, &other);
+    answer_alone(engine, &sampling, &with);
+    answer_alone(engine, &sampling, &other);
     mk_remove_folder(FOLDER);
     serving_open(engine, &options, &serving);
     OK(ask_prompt(&serving, prompts[0], 1, &sampling, &asked[0]), "handed in");
@@ -494,6 +528,7 @@ int main(void)
     struct oxcart_engine *engine = demo_open(tap_file("demo"), 1);
     test_together(engine);
     test_little_room(engine);
+    test_little_memory(engine);
     test_restart(engine);
     test_loading(engine);
     test_turns(engine);
