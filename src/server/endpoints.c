@@ -172,7 +172,7 @@ static void metrics(struct ox_exchange *x)
 {
     struct ox_buf out = {0};
     struct oxcart_scheduler_stats stats = {.size = sizeof stats};
-    const bool there = ox_server_state(x->server) != OX_SERVER_LOADING &&
+    const bool there = atomic_load(&x->server->served) &&
                        oxcart_scheduler_stats(x->server->model.scheduler, &stats) == OXCART_OK;
     ox_metrics_write(&x->server->metrics, there ? &stats : NULL, &out);
     ox_exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
@@ -185,7 +185,7 @@ void ox_endpoint_get(struct ox_exchange *x)
         health(x);
     } else if (x->route->kind == OX_ROUTE_METRICS) {
         metrics(x);
-    } else if (ox_server_state(x->server) == OX_SERVER_LOADING) {
+    } else if (!atomic_load(&x->server->served)) {
         (void)ox_api_refuse(&error, 503, "server_error", "loading", NULL, "the model is loading; try again");
         error.retry_after_s = 5;
         ox_exchange_fail(x, &error);

@@ -75,8 +75,6 @@ void ox_exchange_drop_body(struct ox_exchange *x)
         x->body = (struct ox_buf){0};
     }
     ox_buf_fini(&x->body);
-    atomic_fetch_sub(&x->server->bodies_bytes, x->counted_bytes);
-    x->counted_bytes = 0;
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -89,7 +87,8 @@ void ox_exchange_release(struct ox_exchange *x)
         x->route->api->reply_free(x->reply);
     }
     ox_ask_fini(&x->ask);
-    ox_exchange_drop_body(x);
+    atomic_fetch_sub(&x->server->bodies_bytes, x->counted_bytes);
+    ox_buf_fini(&x->body);
     ox_buf_fini(&x->url);
     ox_buf_fini(&x->out);
     ox_buf_fini(&x->kept_body);

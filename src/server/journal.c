@@ -11,13 +11,14 @@
 #include "server/server_parts.h"
 
 #define URL_BYTES 120
+#define METHOD_BYTES 16
 
-/* The path, what is no printable ASCII as '?', cut where it is long. */
-static void printable(const struct ox_buf *url, char *text)
+/* What a client wrote: what is no printable ASCII as '?', cut after max bytes. */
+static void printable(struct ox_str s, char *text, size_t max)
 {
     size_t n = 0;
-    for (; n < url->len && n < URL_BYTES; n++) {
-        text[n] = (char)(url->ptr[n] > ' ' && url->ptr[n] <= '~' ? url->ptr[n] : '?');
+    for (; n < s.len && n < max; n++) {
+        text[n] = (char)(s.ptr[n] > ' ' && s.ptr[n] <= '~' ? s.ptr[n] : '?');
     }
     text[n] = '\0';
 }
@@ -25,14 +26,16 @@ static void printable(const struct ox_buf *url, char *text)
 static void log_line(const struct ox_exchange *x, double seconds)
 {
     char url[URL_BYTES + 1];
+    char method[METHOD_BYTES + 1];
     char tokens[96] = "";
     char text[512];
-    printable(&x->url, url);
+    printable(ox_buf_str(&x->url), url, URL_BYTES);
+    printable(ox_str_c(x->method), method, METHOD_BYTES);
     if (x->sums.n_prompt > 0) {
         snprintf(tokens, sizeof tokens, " | prompt %d tok (%d cached) | generated %d tok", x->sums.n_prompt,
                  x->sums.n_cached, x->sums.n_generated);
     }
-    snprintf(text, sizeof text, "%s %s %s %d %.3f s%s%s", x->address, x->method, url, x->http_status, seconds, tokens,
+    snprintf(text, sizeof text, "%s %s %s %d %.3f s%s%s", x->address, method, url, x->http_status, seconds, tokens,
              x->gone ? " | client left" : "");
     x->server->options.message(x->server->options.user, OX_LOG_INFO, text);
 }

@@ -48,7 +48,7 @@ void ox_metrics_reply(struct ox_metrics *metrics, int http_status, double second
 {
     count(metrics, &metrics->whole, seconds);
     const int n = (int)(sizeof metrics->replies / sizeof metrics->replies[0]);
-    if (http_status >= 0 && http_status < n) {
+    if (http_status > 0 && http_status < n) {
         pthread_mutex_lock(&metrics->lock);
         metrics->replies[http_status]++;
         pthread_mutex_unlock(&metrics->lock);

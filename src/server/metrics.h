@@ -31,7 +31,7 @@ struct ox_metrics {
 void ox_metrics_init(struct ox_metrics *metrics);
 void ox_metrics_fini(struct ox_metrics *metrics);
 
-/* Count. Any thread. */
+/* Count. Any thread. http_status 0: the client left before there was a reply. */
 void ox_metrics_first(struct ox_metrics *metrics, double seconds);
 void ox_metrics_between(struct ox_metrics *metrics, double seconds);
 void ox_metrics_reply(struct ox_metrics *metrics, int http_status, double seconds);

@@ -128,7 +128,6 @@ static void *engine_main(void *argument)
 {
     struct ox_server *server = argument;
     oxcart_scheduler_run(server->model.scheduler);
-    atomic_store(&server->engine_ended, true);
     return NULL;
 }
 
@@ -247,6 +246,7 @@ enum ox_status ox_server_serve(struct ox_server *server, const struct ox_server_
     sigset_t before;
     server->model = *model;
     fill_context(server);
+    atomic_store(&server->served, true);
     block_signals(&before);
     server->has_engine_thread = make_thread(&server->engine_thread, engine_main, server);
     server->has_disk_thread = make_thread(&server->disk_thread, disk_main, server);
@@ -273,17 +273,26 @@ static void stop_listening(struct ox_server *server)
 void ox_server_stop(struct ox_server *server)
 {
     stop_listening(server);
-    if (server->has_engine_thread) {
-        oxcart_scheduler_stop(server->model.scheduler, OXCART_STOP_FINISH);
-    }
+    server->stop_ns = ox_clock_ns();
+}
+
+/* Does it depend on its client alone how long the request goes on? */
+static bool awaits_client(struct ox_exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    const bool awaits = !x->body_done || x->finished;
+    pthread_mutex_unlock(&x->lock);
+    return awaits;
 }
 
 bool ox_server_done(struct ox_server *server)
 {
-    bool busy = server->has_engine_thread && !atomic_load(&server->engine_ended);
+    const double age = ox_server_seconds(server->stop_ns, ox_clock_ns());
+    const bool patient = age < (double)server->options.idle_timeout_s;
+    bool busy = false;
     pthread_mutex_lock(&server->links_lock);
     for (const struct ox_link *link = server->links; link != NULL; link = link->next) {
-        busy = busy || link->exchange != NULL;
+        busy = busy || (link->exchange != NULL && (patient || !awaits_client(link->exchange)));
     }
     pthread_mutex_unlock(&server->links_lock);
     return !busy;

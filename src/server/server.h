@@ -86,10 +86,11 @@ const char *ox_server_url(const struct ox_server *server);
 enum ox_status ox_server_serve(struct ox_server *server, const struct ox_server_model *model,
                                struct ox_error *err) OX_MUST_USE;
 
-/* Take no new connections and requests; those that are there go on. */
+/* Take no new connections and requests; those whose head is there go on. */
 void ox_server_stop(struct ox_server *server);
 
-/* Is everything answered and sent, after a stop? */
+/* Is everything answered and sent, after a stop? Clients that neither send the rest nor read the reply are waited for as
+ * long as --idle-timeout. */
 bool ox_server_done(struct ox_server *server);
 
 /* End what is left, join all threads, free; *server becomes NULL and may be NULL. */

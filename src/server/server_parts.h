@@ -104,15 +104,16 @@ struct ox_server {
     int listen_fd;
     int wake_fd; /* an eventfd: the keeper shall look */
     atomic_int state;    /* enum ox_server_state */
+    uint64_t stop_ns;    /* when it was stopped */
     atomic_bool closing; /* nothing is suspended any more */
-    _Atomic uint64_t bodies_bytes; /* of requests that are being read */
+    _Atomic uint64_t bodies_bytes; /* of all requests: what was parsed is kept until the answer's end */
     struct ox_metrics metrics;
     pthread_mutex_t trace_lock;
 
     pthread_mutex_t links_lock;
     struct ox_link *links;
 
-    /* Set by serve before the state becomes READY. */
+    atomic_bool served; /* what follows is set, for the rest of the server's life */
     struct ox_server_model model;
     struct ox_api_context context;
 
@@ -130,7 +131,6 @@ struct ox_server {
     bool has_engine_thread;
     bool has_disk_thread;
     size_t n_workers;
-    atomic_bool engine_ended;
 };
 
 /* 0 if the second reading is the earlier one: they may be another thread's. */
@@ -161,7 +161,7 @@ void ox_exchange_reply(struct ox_exchange *x, int http_status, const char *conte
 /* Tell an error: as the reply if none is decided, else as the end of the stream. */
 void ox_exchange_fail(struct ox_exchange *x, const struct ox_api_error *error);
 
-/* Forget the body: it is not needed any more. */
+/* Forget the body's bytes, which were parsed. */
 void ox_exchange_drop_body(struct ox_exchange *x);
 
 /* The client is not there any more, or shall not be: end its answers and its connection. */

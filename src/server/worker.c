@@ -262,13 +262,16 @@ static bool answer(struct ox_exchange *x, struct oxcart_prompt *prompt, struct o
         return ox_api_refuse_nomem(error);
     }
     pthread_mutex_lock(&x->lock);
-    x->streams = x->ask.stream;
-    x->n_open = 1;
-    if (x->streams) {
+    const bool over = x->decided || x->gone; /* while the prompt was made */
+    if (!over) {
+        x->streams = x->ask.stream;
+        x->n_open = 1;
+    }
+    if (!over && x->streams) {
         api->begin(x->reply, &x->out);
     }
     pthread_mutex_unlock(&x->lock);
-    return submit_all(x, prompt, error);
+    return over || submit_all(x, prompt, error);
 }
 
 static bool ask(struct ox_exchange *x, json_t *body, struct ox_api_error *error)

@@ -165,6 +165,11 @@ has "$(cat "$work/serve")" '^oxcart: 127\.0\.0\.1 POST /v1/completions 200 [0-9.
 ask "/%0Aoxcart:%20forged"
 [ "$(grep -c '^oxcart: forged' "$work/serve")" = 0 ]
 ok $? "nobody writes lines of it"
+printf '\033[2J\rGET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' | "$raw" "$port" read > /dev/null
+printf '\033]0;me\007 /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' | "$raw" "$port" read > /dev/null
+has "$(cat "$work/serve")" '^oxcart: 127\.0\.0\.1 \?\]0;me\? /health 405 ' "a strange method"
+[ "$(LC_ALL=C tr -d '[:print:]\n' < "$work/serve" | wc -c)" = 0 ]
+ok $? "nor sends commands to the terminal"
 is "$(stat -c %a "$work/trace")" 600 "the trace is private"
 has "$(grep '"path":"/v1/completions"' "$work/trace")" '"status":200,.*"request":\{"prompt":"What is the".*"reply":\{"id":"cmpl-' "the trace"
 "$build/tests/e2e/validate_json" < "$work/trace" > /dev/null 2>&1 || [ "$(grep -vc '^{.*}$' "$work/trace")" = 0 ]
@@ -270,6 +275,21 @@ look one.bmp
 post /v1/chat/completions "@$work/look"
 has "$code:$body" '^400:.*--media-path' "no files without --media-path"
 stop
+# ... that takes longer to decode than its answer may
+mkdir "$work/slow"
+cp "$oxcart" "$work/slow/oxcart"
+printf '#!/bin/sh\nsleep 2\nexec "%s" "$@"\n' "$(dirname "$oxcart")/oxcart-media" > "$work/slow/oxcart-media"
+chmod +x "$work/slow/oxcart-media"
+usual=$oxcart
+oxcart=$work/slow/oxcart
+serve --request-timeout=1
+oxcart=$usual
+look "data:image/bmp;base64,$(base64 < "$work/pictures/one.bmp" | tr -d '\n')"
+post /v1/chat/completions "@$work/look"
+has "$code:$body" '^408:.*--request-timeout' "a picture that is not decoded in time"
+sleep 2
+is "$(metric answers_total)" 0 "is not answered any more"
+stop
 ox serve --port=0 --allow-remote-media='a b'
 is "$status" 2 "--allow-remote-media of no host: 2"
 ox serve --port=0 --media-path="$work/none"
@@ -323,6 +343,22 @@ await is_idle
 ok $? "until it leaves"
 wait "$first" "$second"
 stop
+
+# ---- bodies of answers that wait
+serve --parallel=1 --max-body=2K
+many=
+while [ "${#many}" -lt 8 ]; do
+    curl -s -o /dev/null -H "$json" -d "$(printf '%-2000s' "$long_quiet")" "$url/v1/completions" &
+    many=${many}x
+done
+is_full() { [ "$(metric queue)" = 7 ]; }
+await is_full
+ok $? "one runs, seven wait"
+post /v1/completions "$(printf '%-2000s' "$short")"
+has "$code:$body" '^503:.*"code":"out_of_memory"' "there is room for the bodies of eight"
+has "$head" '^Retry-After: 1$' "for now"
+stop KILL
+wait
 
 # ---- a client that does not read
 serve
@@ -382,6 +418,29 @@ kill -TERM "$server"
 sleep 0.5
 stop
 is "$status" 130 "a second SIGTERM: 130"
+wait "$last"
+
+request() { # BYTES: a request whose body has so many, blanks at its end
+    printf 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n' "$1"
+    printf "%-$1s" "$short"
+}
+serve
+request 400 | "$raw" "$port" drip 10 > "$work/last" &
+last=$!
+sleep 3
+stop
+is "$status" 0 "SIGTERM while a body comes"
+wait "$last"
+has "$(cat "$work/last")" '^HTTP/1.1 200 OK' "it is answered"
+serve --idle-timeout=2
+request 200000 | "$raw" "$port" drip 100 1000 > "$work/last" &
+last=$!
+sleep 1
+begin=$(date +%s)
+stop
+is "$status" 0 "SIGTERM while a body comes slowly"
+[ $(($(date +%s) - begin)) -le 6 ]
+ok $? "it is not waited for longer than --idle-timeout"
 wait "$last"
 
 # ---- restart

@@ -4,7 +4,7 @@
  * prints what comes back.
  *
  *     raw_client PORT read          send, then print all until the server closes
- *     raw_client PORT drip MS       the same, one byte every MS milliseconds
+ *     raw_client PORT drip MS [N]   the same, N bytes (1) every MS milliseconds
  *     raw_client PORT mute S        send, then read nothing for S seconds
  *     raw_client PORT leave MS      send, wait, close without reading
  *     raw_client PORT crowd N       open N connections, count those that the server keeps open for a moment
@@ -80,9 +80,11 @@ int main(int argc, char **argv)
 {
     uint64_t port;
     uint64_t number = 0;
+    uint64_t step = 1;
     if (argc < 3 || !ox_str_to_u64(ox_str_c(argv[1]), &port) ||
-        (argc > 3 && !ox_str_to_u64(ox_str_c(argv[3]), &number))) {
-        fprintf(stderr, "usage: raw_client PORT read|drip|mute|leave|crowd [N]\n");
+        (argc > 3 && !ox_str_to_u64(ox_str_c(argv[3]), &number)) ||
+        (argc > 4 && !ox_str_to_u64(ox_str_c(argv[4]), &step))) {
+        fprintf(stderr, "usage: raw_client PORT read|drip|mute|leave|crowd [N [N]]\n");
         return 2;
     }
     if (strcmp(argv[2], "crowd") == 0) {
@@ -93,7 +95,7 @@ int main(int argc, char **argv)
         return 1;
     }
     const bool drips = strcmp(argv[2], "drip") == 0;
-    send_input(fd, drips ? 1 : SIZE_MAX, drips ? (int)number : 0);
+    send_input(fd, drips ? (size_t)step : SIZE_MAX, drips ? (int)number : 0);
     if (strcmp(argv[2], "mute") == 0) {
         poll(NULL, 0, (int)number * 1000);
     } else if (strcmp(argv[2], "leave") == 0) {

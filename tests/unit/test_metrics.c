@@ -86,12 +86,14 @@ static void test_counts(void)
     ox_metrics_reply(&metrics, 429, 0.0);
     ox_metrics_reply(&metrics, 100000, 0.0); /* counted in the histogram only */
     ox_metrics_reply(&metrics, -1, 0.0);
+    ox_metrics_reply(&metrics, 0, 0.0); /* no reply: the client left */
     ox_metrics_left(&metrics);
     ox_metrics_write(&metrics, &stats, &text);
     OK(is_well_formed(&text), "the text is well formed");
     OK(value(&text, "oxcart_requests_total{code=\"200\"}") == 2.0 &&
            value(&text, "oxcart_requests_total{code=\"429\"}") == 1.0, "replies by status");
-    OK(value(&text, "oxcart_request_seconds_count") == 5.0, "all replies");
+    OK(value(&text, "oxcart_request_seconds_count") == 6.0, "all requests");
+    OK(value(&text, "oxcart_requests_total{code=\"0\"}") == -1.0, "none without a status");
     OK(value(&text, "oxcart_clients_left_total") == 1.0, "clients that left");
     OK(value(&text, "oxcart_running") == 3.0 && value(&text, "oxcart_queue") == 4.0, "running and waiting");
     OK(value(&text, "oxcart_prompt_tokens_total") == 5e9 && value(&text, "oxcart_cached_tokens_total") == 7.0 &&

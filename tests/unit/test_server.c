@@ -27,27 +27,43 @@ static struct ox_server_options usual_options(void)
     return options;
 }
 
-/* Send text to the server and keep what comes until it closes, or until the reply's head and body seem to be there. */
-static const char *ask(const struct ox_server *server, const char *text)
+static int connect_to(const struct ox_server *server)
 {
-    static char reply[65536];
     uint64_t port = 0;
     const char *colon = strrchr(ox_server_url(server), ':');
-    size_t n = 0;
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (!ox_str_to_u64(ox_str_c(colon + 1), &port)) {
-        return "";
+        return fd;
     }
     const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 &&
-        send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text)) {
-        for (ssize_t got = 1; got > 0 && n < sizeof reply - 1; n += got > 0 ? (size_t)got : 0) {
-            got = recv(fd, reply + n, sizeof reply - 1 - n, 0);
-        }
+    OK(connect(fd, (const struct sockaddr *)&to, sizeof to) == 0, "connected");
+    return fd;
+}
+
+/* Send text and keep what comes until `end` has come, or the server closes. */
+static const char *talk(int fd, const char *text, const char *end)
+{
+    static char reply[65536];
+    size_t n = 0;
+    reply[0] = '\0';
+    if (send(fd, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text)) {
+        return reply;
     }
+    for (ssize_t got = 1; got > 0 && n < sizeof reply - 1 && (end == NULL || strstr(reply, end) == NULL);) {
+        got = recv(fd, reply + n, sizeof reply - 1 - n, 0);
+        n += got > 0 ? (size_t)got : 0;
+        reply[n] = '\0';
+    }
+    return reply;
+}
+
+/* What the server says to text until it closes. */
+static const char *ask(const struct ox_server *server, const char *text)
+{
+    const int fd = connect_to(server);
+    const char *reply = talk(fd, text, NULL);
     close(fd);
-    reply[n] = '\0';
     return reply;
 }
 
@@ -95,6 +111,34 @@ static void test_loading(void)
     ox_server_close(&server);
 }
 
+/* Whoever is connected may ask to the last moment, also where loading failed. */
+static void test_stop_while_loading(void)
+{
+    const struct ox_server_options options = usual_options();
+    struct ox_server *server = NULL;
+    struct ox_error err = {0};
+    OK(ox_server_open(&options, &server, &err) == OX_OK, "it opens: %s", err.message);
+    if (server == NULL) {
+        return;
+    }
+    const int fd = connect_to(server);
+    const char *reply = talk(fd, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", "}");
+    OK(begins(reply, "HTTP/1.1 503 "), "/health: 503");
+    ox_server_stop(server);
+    reply = talk(fd, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", "}");
+    OK(strstr(reply, "{\"status\":\"stopping\"}") != NULL, "/health: stopping");
+    static const char *const paths[] = {"/v1/models", "/v1/models/x", "/props", "/slots"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        char request[160];
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", paths[i]);
+        OK(begins(talk(fd, request, "}}"), "HTTP/1.1 503 "), "%s: 503", paths[i]);
+    }
+    reply = talk(fd, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", NULL);
+    OK(begins(reply, "HTTP/1.1 200 ") && strstr(reply, "oxcart_ready 0\n") != NULL, "/metrics: not ready");
+    close(fd);
+    ox_server_close(&server);
+}
+
 static void test_open_errors(void)
 {
     struct ox_server *server = NULL;
@@ -138,6 +182,7 @@ static void test_open_errors(void)
 int main(void)
 {
     test_loading();
+    test_stop_while_loading();
     test_open_errors();
     return tap_done();
 }
