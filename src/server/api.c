@@ -215,6 +215,9 @@ static bool read_seed(const json_t *body, struct ox_ask *ask, struct ox_api_erro
     if (!json_is_integer(value)) {
         return refuse_member(error, "seed", "a whole number");
     }
+    if (json_integer_value(value) == -1) { /* llama.cpp's and vLLM's "any" */
+        return true;
+    }
     ask->sampling.seed = (uint64_t)json_integer_value(value);
     ask->sampling.has_seed = 1;
     return true;
