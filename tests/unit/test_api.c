@@ -116,6 +116,30 @@ static void test_sampling(void)
     ox_ask_fini(&ask);
 }
 
+static void test_model(void)
+{
+    static const struct {
+        const char *body;
+        int http_status; /* 0: it is this one */
+    } rows[] = {
+        {"{}", 0}, {"{\"model\": null}", 0}, {"{\"model\": \"\"}", 0}, {"{\"model\": \"tiny\"}", 0},
+        {"{\"model\": 1}", 400}, {"{\"model\": \"gpt-0\"}", 404}, {"{\"model\": \"tiny\\u0000\"}", 404},
+    };
+    const struct ox_api_context here = {.alias = "tiny"};
+    struct ox_api_error error = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_t *body = api_tree(ox_str_c(rows[i].body));
+        error = (struct ox_api_error){0};
+        OK(ox_api_read_model(&here, body, &error) == (rows[i].http_status == 0) &&
+               error.http_status == rows[i].http_status, "model of %s: %s", rows[i].body, error.message);
+        json_decref(body);
+    }
+    (void)ox_api_refuse_model(&here, "gpt-0", &error);
+    IS_STR(error.message, "model: there is no \"gpt-0\" here, only \"tiny\" (--alias gives it another name)",
+           "says what is here");
+    IS_STR(error.code, "model_not_found", "the code that clients look for");
+}
+
 static void test_wrong_sampling(void)
 {
     static const char *const rows[][2] = {
@@ -198,6 +222,7 @@ int main(void)
     test_errors();
     test_members();
     test_sampling();
+    test_model();
     test_wrong_sampling();
     test_long_stop();
     test_replies();
