@@ -26,7 +26,8 @@ void ox_json_set(json_t **object, const char *key, json_t *value);
 /* Append value (taken) to *array, likewise. */
 void ox_json_append(json_t **array, json_t *value);
 
-/* Append tree, without blanks, to buf; a NULL tree marks buf as failed. */
+/* Append tree, without blanks, to buf, reals with the shortest digits that read back as they are (base/real.h). A NULL tree
+ * marks buf as failed, and so does one that is more than 4,096 objects and arrays deep. */
 void ox_json_write(const json_t *tree, struct ox_buf *buf);
 
 #endif

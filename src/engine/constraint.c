@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/json_build.h"
 #include "base/mem.h"
 
 /* The engine's vocabulary arranged for masks, made when it is first wanted. */
@@ -21,8 +22,8 @@ static enum ox_status need_lexicon(struct oxcart_engine *engine, struct ox_error
     return status;
 }
 
-static enum ox_status make_grammar(struct ox_constraint *c, json_t *tools,
-                                   const struct oxcart_sampling *options, struct ox_error *err)
+static enum ox_status make_grammar(json_t *tools, const struct oxcart_sampling *options, struct ox_grammar **out,
+                                   struct ox_error *err)
 {
     const char *schema = options->json_schema != NULL ? options->json_schema : "";
     const struct ox_grammar_calls calls = {
@@ -32,20 +33,51 @@ static enum ox_status make_grammar(struct ox_constraint *c, json_t *tools,
     };
     switch (options->constraint) {
     case OXCART_CONSTRAINT_JSON_OBJECT:
-        return ox_grammar_any_object(&c->grammar, err);
+        return ox_grammar_any_object(out, err);
     case OXCART_CONSTRAINT_JSON_SCHEMA:
-        return ox_grammar_from_text(ox_str_make(schema, options->json_schema_bytes), "json-schema", true, &c->grammar,
-                                    err);
+        return ox_grammar_from_text(ox_str_make(schema, options->json_schema_bytes), "json-schema", true, out, err);
     case OXCART_CONSTRAINT_TOOLS:
     case OXCART_CONSTRAINT_TOOLS_REQUIRED:
         if (tools == NULL) {
             return ox_error_set(err, OX_E_STATE, "calls are wanted, but the conversation has no tools");
         }
-        return ox_grammar_from_tools(tools, "tools", &calls, true, &c->grammar, err);
+        return ox_grammar_from_tools(tools, "tools", &calls, true, out, err);
     case OXCART_CONSTRAINT_NONE:
     default:
         return ox_error_set(err, OX_E_ARG, "sampling options: constraint is not one that is known");
     }
+}
+
+/* All that make_grammar looks at. */
+static void add_key(const json_t *tools, const struct oxcart_sampling *options, struct ox_buf *key)
+{
+    ox_buf_printf(key, "%d %d %s", (int)options->constraint, options->single_call,
+                  options->tool != NULL ? options->tool : "");
+    ox_buf_add_byte(key, '\0'); /* names have none */
+    if (options->constraint == OXCART_CONSTRAINT_JSON_SCHEMA && options->json_schema != NULL) {
+        ox_buf_add(key, options->json_schema, options->json_schema_bytes);
+    }
+    if (options->constraint != OXCART_CONSTRAINT_JSON_SCHEMA && tools != NULL) {
+        ox_json_write(tools, key);
+    }
+}
+
+/* Find the grammar or make it. */
+static enum ox_status need_grammar(struct ox_constraint *c, json_t *tools, const struct oxcart_sampling *options,
+                                   struct ox_error *err)
+{
+    struct ox_grammars *grammars = &c->engine->grammars;
+    struct ox_grammar *grammar = NULL;
+    struct ox_buf key = {0};
+    add_key(tools, options, &key);
+    c->grammar = ox_buf_failed(&key) ? NULL : ox_grammars_find(grammars, ox_buf_str(&key));
+    enum ox_status status = OX_OK;
+    if (c->grammar == NULL) {
+        status = make_grammar(tools, options, &grammar, err);
+        status = status == OX_OK ? ox_grammars_add(grammars, &key, &grammar, &c->grammar, err) : status;
+    }
+    ox_buf_fini(&key);
+    return status;
 }
 
 enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine *engine, bool chat,
@@ -64,7 +96,7 @@ enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine
     }
     c->engine = engine;
     c->may_think = chat && last != engine->markers.think_end;
-    enum ox_status status = make_grammar(c, chat ? tools : NULL, options, err);
+    enum ox_status status = need_grammar(c, chat ? tools : NULL, options, err);
     if (status == OX_OK) {
         status = need_lexicon(engine, err);
     }
@@ -78,13 +110,15 @@ enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine
             status = ox_error_nomem(err, c->ends.len * sizeof *c->ends.ptr);
         }
     }
-    return status == OX_OK ? ox_matcher_new(c->grammar, engine->lexicon, &c->matcher, err) : status;
+    return status == OX_OK ? ox_matcher_new(c->grammar->grammar, engine->lexicon, &c->matcher, err) : status;
 }
 
 void ox_constraint_fini(struct ox_constraint *c)
 {
     ox_matcher_free(c->matcher);
-    ox_grammar_free(c->grammar);
+    if (c->engine != NULL) {
+        ox_grammars_leave(&c->engine->grammars, &c->grammar);
+    }
     ox_ids_fini(&c->ends);
     ox_free(c->allowed);
     memset(c, 0, sizeof *c);

@@ -11,8 +11,8 @@
 
 /* All zero: no constraint. */
 struct ox_constraint {
-    const struct oxcart_engine *engine;
-    struct ox_grammar *grammar;
+    struct oxcart_engine *engine; /* outlives it */
+    struct ox_shared_grammar *grammar; /* one of the engine's */
     struct ox_matcher *matcher; /* NULL: everything is allowed */
     uint64_t *allowed;          /* [n_words] */
     size_t n_words;
@@ -22,7 +22,8 @@ struct ox_constraint {
 
 /* Begin a reply as options ask. chat: it is one in a conversation, with these tools (borrowed, may be NULL); last is the
  * last id before it. OX_E_ARG: options or schema make no sense; OX_E_STATE: there is no tokenizer, or tools are wanted
- * where there are none. Release with ox_constraint_fini in any case. Takes the engine's turn. */
+ * where there are none. Release with ox_constraint_fini in any case, before the engine is closed. Takes the engine's turn. A grammar
+ * that was made for the same options and tools lately is used again. */
 enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine *engine, bool chat,
                                    json_t *tools, int32_t last, const struct oxcart_sampling *options,
                                    struct ox_error *err) OX_MUST_USE;

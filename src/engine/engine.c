@@ -306,6 +306,10 @@ static enum ox_status open_engine(const struct oxcart_engine_options *options, c
     if (engine == NULL) {
         return ox_error_nomem(err, sizeof *engine);
     }
+    if (!ox_grammars_init(&engine->grammars)) {
+        ox_free(engine);
+        return ox_error_set(err, OX_E_NOMEM, "there is no lock to be had");
+    }
     pthread_mutex_init(&engine->turn, NULL);
     struct oxcart_engine_options kept = *options;
     engine->log.user = &kept;
@@ -375,6 +379,7 @@ void oxcart_engine_close(struct oxcart_engine **engine)
     ox_region_close(&e->synthetic);
     ox_team_close(&e->team);
     ox_topology_close(&e->topology);
+    ox_grammars_fini(&e->grammars);
     pthread_mutex_destroy(&e->turn);
     ox_free(e->name);
     ox_free(e);

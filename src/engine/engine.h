@@ -13,6 +13,7 @@
 #include "model/model.h"
 #include "os/topology.h"
 #include "oxcart.h"
+#include "text/grammars.h"
 #include "text/lexicon.h"
 #include "text/markers.h"
 #include "weights/checkpoint.h"
@@ -37,6 +38,7 @@ struct oxcart_engine {
     struct ox_tokenizer *tokenizer; /* NULL if the folder has no tokenizer.json */
     struct ox_markers markers;
     struct ox_lexicon *lexicon; /* NULL until a reply is constrained; made under `turn` */
+    struct ox_grammars grammars; /* of constrained replies */
     uint8_t *banned;       /* [vocab] nonzero: no token has this id, never drawn */
     uint64_t weight_bytes; /* of the tensors bound */
     uint64_t n_parameters;

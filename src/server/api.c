@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/json_build.h"
 #include "base/mem.h"
 
@@ -84,6 +85,13 @@ void ox_api_error_of(enum oxcart_status status, const struct oxcart_error *err, 
     error->retry_after_s = rows[row].http_status == 429 || rows[row].http_status == 503 ? 1 : 0;
 }
 
+bool ox_api_refuse_model(const struct ox_api_context *context, const char *name, struct ox_api_error *error)
+{
+    return ox_api_refuse(error, 404, "invalid_request_error", "model_not_found", "model",
+                         "model: there is no \"%.80s\" here, only \"%.80s\" (--alias gives it another name)", name,
+                         context->alias);
+}
+
 /* ---- sampling -------------------------------------------------------------------------------------------------- */
 
 static bool refuse_member(struct ox_api_error *error, const char *key, const char *expected)
@@ -136,6 +144,20 @@ bool ox_api_read_bool(const json_t *body, const char *key, bool *out, struct ox_
     }
     *out = json_is_true(value);
     return true;
+}
+
+bool ox_api_read_model(const struct ox_api_context *context, const json_t *body, struct ox_api_error *error)
+{
+    const json_t *model = json_object_get(body, "model");
+    if (model == NULL || json_is_null(model)) {
+        return true;
+    }
+    if (!json_is_string(model)) {
+        return refuse_member(error, "model", "a string");
+    }
+    const struct ox_str name = ox_json_text(model);
+    return name.len == 0 || ox_str_is(name, context->alias) ||
+           ox_api_refuse_model(context, json_string_value(model), error);
 }
 
 /* A string, or an array of strings. */
@@ -214,6 +236,9 @@ static bool read_seed(const json_t *body, struct ox_ask *ask, struct ox_api_erro
     }
     if (!json_is_integer(value)) {
         return refuse_member(error, "seed", "a whole number");
+    }
+    if (json_integer_value(value) == -1) { /* llama.cpp's and vLLM's "any" */
+        return true;
     }
     ask->sampling.seed = (uint64_t)json_integer_value(value);
     ask->sampling.has_seed = 1;

@@ -121,6 +121,9 @@ bool ox_api_refuse(struct ox_api_error *error, int http_status, const char *type
 /* The same for memory that ran out. */
 bool ox_api_refuse_nomem(struct ox_api_error *error);
 
+/* The same, with 404, for a model of another name; the sentence says which one is here. */
+bool ox_api_refuse_model(const struct ox_api_context *context, const char *name, struct ox_api_error *error);
+
 /* The error for what the library returned: its status becomes the HTTP status and the type of OpenAI's errors. */
 void ox_api_error_of(enum oxcart_status status, const struct oxcart_error *err, struct ox_api_error *error);
 
@@ -128,6 +131,9 @@ void ox_api_error_of(enum oxcart_status status, const struct oxcart_error *err, 
  * of body that are there. Texts are borrowed from body. */
 bool ox_api_read_sampling(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                           struct ox_api_error *error);
+
+/* Is the model that body names the one that is here? It need not name one: "model" may be missing, null or empty. */
+bool ox_api_read_model(const struct ox_api_context *context, const json_t *body, struct ox_api_error *error);
 
 /* One member of body, where it is there and not null; false with an error that names it where it is something else. */
 bool ox_api_read_real(const json_t *body, const char *key, double low, double high, float *out,

@@ -278,9 +278,10 @@ static bool read_messages(struct ox_talk *talk, const struct ox_json_at *message
 
 /* ---- the rest --------------------------------------------------------------------------------------------------- */
 
+/* Tools of other types than custom are run by Anthropic or known to its models only (web_search_20250305, bash_20250124,
+ * ...). Agents list them beside their own: the model is not shown them. */
 static bool read_tools(struct ox_talk *talk, const struct ox_json_at *tools)
 {
-    static const char *const types[] = {"custom"};
     if (tools->value != NULL && !json_is_array(tools->value)) {
         return ox_talk_expected(talk, tools, "an array");
     }
@@ -288,12 +289,14 @@ static bool read_tools(struct ox_talk *talk, const struct ox_json_at *tools)
         const struct ox_json_at tool = ox_json_element(tools, i);
         const struct ox_json_at type = ox_json_member(&tool, "type");
         const struct ox_json_at schema = ox_json_member(&tool, "input_schema");
-        size_t which;
         if (!json_is_object(tool.value)) {
             return ox_talk_expected(talk, &tool, "an object");
         }
-        if (type.value != NULL && !ox_talk_one_of(talk, &type, types, 1, &which)) {
-            return false;
+        if (type.value != NULL && json_string_length(type.value) == 0) {
+            return ox_talk_expected(talk, &type, "custom");
+        }
+        if (type.value != NULL && !ox_str_is(ox_json_text(type.value), "custom")) {
+            continue;
         }
         if (schema.value == NULL) {
             return ox_talk_expected(talk, &schema, "an object, a JSON schema");

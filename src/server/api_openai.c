@@ -28,23 +28,6 @@ bool ox_openai_refuse(struct ox_api_error *error, const char *code, const char *
 
 /* ---- requests --------------------------------------------------------------------------------------------------- */
 
-static bool read_model(const struct ox_api_context *context, const json_t *body, struct ox_api_error *error)
-{
-    const json_t *model = json_object_get(body, "model");
-    if (model == NULL || json_is_null(model)) {
-        return true;
-    }
-    if (!json_is_string(model)) {
-        return ox_openai_refuse(error, "invalid_value", "model", "model: expected a string");
-    }
-    if (!ox_str_is(ox_json_text(model), context->alias)) {
-        return ox_api_refuse(error, 404, "invalid_request_error", "model_not_found", "model",
-                             "model: there is no \"%.80s\" here, only \"%.80s\"", json_string_value(model),
-                             context->alias);
-    }
-    return true;
-}
-
 static bool read_stream(const json_t *body, struct ox_ask *ask, struct ox_api_error *error)
 {
     const json_t *options = json_object_get(body, "stream_options");
@@ -82,7 +65,7 @@ bool ox_openai_read(const struct ox_api_context *context, json_t *body, struct o
     if (!json_is_object(body)) {
         return ox_openai_refuse(error, "invalid_value", NULL, "expected a JSON object");
     }
-    if (!read_model(context, body, error) || !read_stream(body, ask, error) ||
+    if (!ox_api_read_model(context, body, error) || !read_stream(body, ask, error) ||
         !ox_api_read_natural(body, "n", 1, context->max_choices, &n, error) ||
         !ox_api_read_sampling(context, body, ask, error) || !ox_openai_read_limit(body, "max_tokens", ask, error) ||
         !ox_api_read_bool(body, "ignore_eos", &ignore_end, error)) {

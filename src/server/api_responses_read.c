@@ -208,16 +208,23 @@ static bool read_input(struct ox_talk *talk, const struct ox_json_at *input)
 
 /* ---- the rest --------------------------------------------------------------------------------------------------- */
 
+/* Agents list tools of other types beside their functions, which OpenAI runs or which only its models know (web_search,
+ * custom, namespace, ...), and have no way to stop it: the model is not shown them. */
 static bool read_tools(struct ox_talk *talk, const struct ox_json_at *tools)
 {
-    static const char *const types[] = {"function"};
     if (tools->value != NULL && !json_is_array(tools->value)) {
         return ox_talk_expected(talk, tools, "an array");
     }
     for (size_t i = 0; i < json_array_size(tools->value); i++) {
         const struct ox_json_at tool = ox_json_element(tools, i);
-        size_t which;
-        if (!ox_talk_type(talk, &tool, types, 1, &which) || !ox_talk_add_tool(talk, &tool, "parameters")) {
+        const struct ox_json_at type = ox_json_member(&tool, "type");
+        if (!json_is_object(tool.value)) {
+            return ox_talk_expected(talk, &tool, "an object");
+        }
+        if (json_string_length(type.value) == 0) {
+            return ox_talk_expected(talk, &type, "function");
+        }
+        if (ox_str_is(ox_json_text(type.value), "function") && !ox_talk_add_tool(talk, &tool, "parameters")) {
             return false;
         }
     }

@@ -110,7 +110,6 @@ bool ox_talk_begin(struct ox_talk *talk, const struct ox_api_context *context, j
                    struct ox_api_error *error)
 {
     const struct ox_json_at root = ox_json_root(body, "request");
-    const struct ox_json_at model = ox_json_member(&root, "model");
     bool allow_special = false;
     *talk = (struct ox_talk){.context = context, .ask = ask, .error = error};
     talk->messages = json_array();
@@ -123,15 +122,7 @@ bool ox_talk_begin(struct ox_talk *talk, const struct ox_api_context *context, j
     ask->n_choices = 1;
     ask->chat = true;
     ask->messages.size = sizeof ask->messages;
-    if (model.value != NULL && !json_is_string(model.value)) {
-        return ox_talk_expected(talk, &model, "a string");
-    }
-    if (model.value != NULL && !ox_str_is(ox_json_text(model.value), context->alias)) {
-        return ox_api_refuse(error, 404, "invalid_request_error", "model_not_found", "model",
-                             "model: there is no \"%.80s\" here, only \"%.80s\"", json_string_value(model.value),
-                             context->alias);
-    }
-    if (!ox_api_read_bool(body, "stream", &ask->stream, error) ||
+    if (!ox_api_read_model(context, body, error) || !ox_api_read_bool(body, "stream", &ask->stream, error) ||
         !ox_api_read_bool(body, "allow_special_tokens", &allow_special, error)) {
         return false;
     }

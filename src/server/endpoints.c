@@ -91,8 +91,7 @@ static void one_model(struct ox_exchange *x)
         return;
     }
     struct ox_api_error error;
-    (void)ox_api_refuse(&error, 404, "invalid_request_error", "model_not_found", "model",
-                        "there is no model '%.80s' here; this one is '%s'", id, x->server->context.alias);
+    (void)ox_api_refuse_model(&x->server->context, id, &error);
     ox_exchange_fail(x, &error);
 }
 

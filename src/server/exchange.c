@@ -141,7 +141,7 @@ void ox_exchange_fail(struct ox_exchange *x, const struct ox_api_error *error)
     pthread_mutex_lock(&x->lock);
     x->failed = true;
     if (!x->decided) {
-        ox_request_add_error(x->route, error, &body);
+        ox_request_add_error(x->errors, error, &body);
         x->retry_after_s = error->retry_after_s;
         x->streams = false;
         decide(x, error->http_status, "application/json", &body);

@@ -96,6 +96,9 @@ static void add_headers(const struct ox_exchange *x, struct MHD_Response *respon
     char number[16];
     add_header(response, "X-Content-Type-Options", "nosniff");
     add_header(response, "X-Request-Id", x->id);
+    if (x->errors == &ox_api_messages) {
+        add_header(response, "request-id", x->id);
+    }
     if (x->content_type != NULL) {
         add_header(response, "Content-Type", x->content_type);
     }
@@ -210,6 +213,7 @@ static enum MHD_Result begin(struct ox_server *server, struct MHD_Connection *co
     }
     *con_cls = x;
     x->route = ox_route_find(ox_buf_str(&x->url), server->options.with_page);
+    x->errors = ox_route_errors(x->route, ox_buf_str(&x->url), header(x, "anthropic-version") != NULL);
     x->cors = ox_access_origin_is_cors(&server->access, header(x, "Origin"));
     if (check_head(x, &error)) {
         return MHD_YES;

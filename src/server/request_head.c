@@ -50,7 +50,8 @@ bool ox_request_head_ok(const struct ox_request_head *head, const struct ox_acce
         return true;
     }
     if (head->route == NULL) {
-        return ox_api_refuse(error, 404, invalid, "not_found", NULL, "there is no such path here");
+        return ox_api_refuse(error, 404, invalid, "not_found", NULL, "there is no such path here; clients of OpenAI's APIs take http://HOST:PORT/v1 as their base, "
+                             "Anthropic's http://HOST:PORT");
     }
     if (!ox_route_takes(head->route, head->method)) {
         return ox_api_refuse(error, 405, invalid, "method_not_allowed", NULL, "this path takes %s",
@@ -66,10 +67,10 @@ bool ox_request_head_ok(const struct ox_request_head *head, const struct ox_acce
     return true;
 }
 
-void ox_request_add_error(const struct ox_route *route, const struct ox_api_error *error, struct ox_buf *out)
+void ox_request_add_error(const struct ox_api *api, const struct ox_api_error *error, struct ox_buf *out)
 {
-    if (route != NULL && route->api != NULL) {
-        route->api->error(error, out);
+    if (api != NULL) {
+        api->error(error, out);
         return;
     }
     json_t *inner = json_object();

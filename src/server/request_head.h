@@ -34,7 +34,7 @@ bool ox_request_head_ok(const struct ox_request_head *head, const struct ox_acce
 /* The error for a body of more than max_body bytes; returns false. */
 bool ox_request_refuse_body(size_t max_body, struct ox_api_error *error);
 
-/* Append an error's body in the form of route's API; OpenAI's where route has none or is NULL. */
-void ox_request_add_error(const struct ox_route *route, const struct ox_api_error *error, struct ox_buf *out);
+/* Append an error's body in the form of an API, OpenAI's if that is NULL. */
+void ox_request_add_error(const struct ox_api *api, const struct ox_api_error *error, struct ox_buf *out);
 
 #endif

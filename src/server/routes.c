@@ -41,6 +41,14 @@ const struct ox_route *ox_route_find(struct ox_str path, bool with_page)
     return with_page && ox_page_find(path) != NULL ? &page : NULL;
 }
 
+const struct ox_api *ox_route_errors(const struct ox_route *route, struct ox_str path, bool anthropic)
+{
+    if (route != NULL && route->api != NULL) {
+        return route->api;
+    }
+    return anthropic || ox_str_starts(path, ox_str_c("/v1/messages/")) ? &ox_api_messages : NULL;
+}
+
 const char *ox_route_allow(const struct ox_route *route)
 {
     return route->posts ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";

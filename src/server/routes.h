@@ -37,6 +37,10 @@ struct ox_route {
 /* The route of a path (without a query), NULL if there is none. with_page: the chat page is served. Any thread. */
 const struct ox_route *ox_route_find(struct ox_str path, bool with_page);
 
+/* The API whose form errors have: the route's; where it has none, or there is none for this path, Anthropic's below its
+ * own path and for its clients (anthropic: they send the header anthropic-version). NULL: OpenAI's form. Any thread. */
+const struct ox_api *ox_route_errors(const struct ox_route *route, struct ox_str path, bool anthropic);
+
 /* The value of Allow. */
 const char *ox_route_allow(const struct ox_route *route);
 

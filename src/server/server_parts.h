@@ -53,6 +53,7 @@ struct ox_exchange {
     struct ox_server *server;
     struct MHD_Connection *connection;
     const struct ox_route *route; /* NULL: none of ours */
+    const struct ox_api *errors;  /* whose form they have; NULL: OpenAI's */
     const char *method;           /* libmicrohttpd's; the http thread's only, as the next two */
     struct ox_buf url;
     char address[64];

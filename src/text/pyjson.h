@@ -12,11 +12,7 @@
 
 #include "base/buf.h"
 
-/* Append x as repr(float): the shortest digits that read back as x, with a point or an exponent ("1.0", "1e+20",
- * "1e-07", "-0.0"). x must be finite. */
-void ox_pyjson_add_float(struct ox_buf *buf, double x);
-
-/* Append an integer or a real as str() does; anything else appends nothing. */
+/* Append an integer or a real as str() does (base/real.h); anything else appends nothing. */
 void ox_pyjson_add_number(struct ox_buf *buf, const json_t *value);
 
 /* Append value as json.dumps(value, ensure_ascii=False). The tree must be at most max_depth deep (ox_pyjson_depth);

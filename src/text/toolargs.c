@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/json.h"
+#include "base/real.h"
 #include "text/pyjson.h"
 
 #define SCHEMA_BUDGET 1000
@@ -228,7 +229,7 @@ static bool add_number(struct ox_buf *buf, struct ox_str text)
     if (fabs(x) < EXACT_INTEGERS && !(x < trunc(x)) && !(x > trunc(x))) {
         ox_buf_printf(buf, "%lld", (long long)x);
     } else {
-        ox_pyjson_add_float(buf, x);
+        ox_real_add(buf, x);
     }
     return true;
 }

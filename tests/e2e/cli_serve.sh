@@ -48,7 +48,7 @@ has "$body" '"input_modalities":\["text","image","video"\]' "what it takes"
 ask /v1/models/tiny
 has "$code:$body" '^200:\{"id":"tiny"' "/v1/models/ID"
 ask /v1/models/other
-has "$code:$body" "^404:.*'other'.*\"code\":\"model_not_found\"" "another id"
+has "$code:$body" '^404:.*there is no ."other." here, only ."tiny." .*--alias.*"code":"model_not_found"' "another id"
 ask /props
 has "$code:$body" '^200:.*"n_ctx":2048.*"total_slots":8.*"model_alias":"tiny".*"vision":true' "/props"
 ask /slots
@@ -111,6 +111,11 @@ post /v1/messages '{"messages":[]}'
 has "$code:$body" '^400:\{"type":"error","error":\{"type":"invalid_request_error"' "errors as this API has them"
 
 # ---- what requests may not be
+ask /v1/messages/batches -H "$json" -d '{}'
+has "$code:$body" '^404:\{"type":"error","error":\{"type":"not_found_error"' "no such path of this API"
+has "$head" '^request-id: req_' "with an id"
+ask /v1/models/other -H 'anthropic-version: 2023-06-01'
+has "$code:$body" '^404:\{"type":"error","error":\{"type":"not_found_error"' "no such model for its clients"
 ask /nothing
 has "$code:$body" '^404:\{"error":\{"message":"[^"]+","type":"invalid_request_error","param":null,"code":"not_found"' "no such path"
 ask /v1/completions

@@ -86,7 +86,7 @@ static void check_refused(const struct ox_route *route, const struct ox_api_erro
 {
     struct ox_buf out = {0};
     HOLDS(error->http_status >= 400 && error->http_status < 600 && error->type != NULL && error->message[0] != '\0');
-    ox_request_add_error(route, error, &out);
+    ox_request_add_error(route != NULL ? route->api : NULL, error, &out);
     json_t *tree = api_tree(ox_buf_str(&out));
     HOLDS(json_is_object(tree) && json_is_string(api_at(tree, "error.message")));
     json_decref(tree);

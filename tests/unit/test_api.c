@@ -98,18 +98,46 @@ static void test_sampling(void)
     OK(ox_api_read_sampling(&context, body, &ask, &error) && memcmp(&ask.sampling, &preset, sizeof preset) == 0,
        "nothing said, the defaults");
     json_decref(body);
-    body = api_tree(ox_str_c("{\"temperature\": 0, \"top_p\": 1, \"top_k\": -1, \"min_p\": 0.25, \"seed\": -1, "
+    body = api_tree(ox_str_c("{\"temperature\": 0, \"top_p\": 1, \"top_k\": -1, \"min_p\": 0.25, \"seed\": -2, "
                              "\"logit_bias\": {\"99\": -100, \"0\": 1.5}, \"stop\": [\"\", \"a\"]}"));
     OK(ox_api_read_sampling(&context, body, &ask, &error), "read %s", error.message);
     OK(ask.sampling.temperature == 0.0F && ask.sampling.top_p == 1.0F && ask.sampling.min_p == 0.25F, "numbers");
     OK(ask.sampling.top_k == 0, "top_k -1 is off");
-    OK(ask.sampling.has_seed == 1 && ask.sampling.seed == UINT64_MAX, "any seed");
+    OK(ask.sampling.has_seed == 1 && ask.sampling.seed == UINT64_MAX - 1, "any seed");
     OK(ask.sampling.n_bias == 2 && ask.sampling.bias[0].id == 99 && isinf(ask.sampling.bias[0].bias) &&
            ask.sampling.bias[0].bias < 0 && ask.sampling.bias[1].bias == 1.5F,
        "a bias of -100 bans");
     OK(ask.sampling.n_stop == 1 && strcmp(ask.sampling.stop[0], "a") == 0, "empty stop strings are none");
     json_decref(body);
     ox_ask_fini(&ask);
+    body = api_tree(ox_str_c("{\"seed\": -1}"));
+    OK(ox_api_read_sampling(&context, body, &ask, &error) && ask.sampling.has_seed == 0, "but -1 is none");
+    json_decref(body);
+    ox_ask_fini(&ask);
+}
+
+static void test_model(void)
+{
+    static const struct {
+        const char *body;
+        int http_status; /* 0: it is this one */
+    } rows[] = {
+        {"{}", 0}, {"{\"model\": null}", 0}, {"{\"model\": \"\"}", 0}, {"{\"model\": \"tiny\"}", 0},
+        {"{\"model\": 1}", 400}, {"{\"model\": \"gpt-0\"}", 404}, {"{\"model\": \"tiny\\u0000\"}", 404},
+    };
+    const struct ox_api_context here = {.alias = "tiny"};
+    struct ox_api_error error = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_t *body = api_tree(ox_str_c(rows[i].body));
+        error = (struct ox_api_error){0};
+        OK(ox_api_read_model(&here, body, &error) == (rows[i].http_status == 0) &&
+               error.http_status == rows[i].http_status, "model of %s: %s", rows[i].body, error.message);
+        json_decref(body);
+    }
+    (void)ox_api_refuse_model(&here, "gpt-0", &error);
+    IS_STR(error.message, "model: there is no \"gpt-0\" here, only \"tiny\" (--alias gives it another name)",
+           "says what is here");
+    IS_STR(error.code, "model_not_found", "the code that clients look for");
 }
 
 static void test_wrong_sampling(void)
@@ -194,6 +222,7 @@ int main(void)
     test_errors();
     test_members();
     test_sampling();
+    test_model();
     test_wrong_sampling();
     test_long_stop();
     test_replies();

@@ -123,6 +123,11 @@ static void test_choice(void)
                    "{\"type\": \"object\"}}]}",
          OXCART_CONSTRAINT_TOOLS, NULL, 0, true},
         {HEAD ASKS ", \"tools\": []}", OXCART_CONSTRAINT_NONE, NULL, 0, false},
+        /* tools that are not run here are left out */
+        {HEAD ASKS ", \"tools\": [{\"type\": \"web_search_20250305\", \"name\": \"web_search\"}]}",
+         OXCART_CONSTRAINT_NONE, NULL, 0, false},
+        {HEAD ASKS ", \"tools\": [" TOOL ", {\"type\": \"bash_20250124\", \"name\": \"bash\"}]}", OXCART_CONSTRAINT_NONE,
+         NULL, 0, true},
         {HEAD ASKS ", \"output_config\": {\"effort\": \"low\", \"format\": {\"type\": \"json_schema\", \"schema\": "
                    "{\"type\": \"object\"}}}}",
          OXCART_CONSTRAINT_JSON_SCHEMA, NULL, 0, false},
@@ -261,8 +266,10 @@ static void test_refusals(void)
          "messages[0].content[0].input", "object"},
         {HEAD ASKS ", \"tools\": {}}", "tools", "array"},
         {HEAD ASKS ", \"tools\": [1]}", "tools[0]", "object"},
-        {HEAD ASKS ", \"tools\": [{\"type\": \"web_search_20250305\", \"name\": \"web_search\"}]}", "tools[0].type",
-         "custom"},
+        {HEAD ASKS ", \"tools\": [{\"type\": 1, \"name\": \"web_search\"}]}", "tools[0].type", "custom"},
+        {HEAD ASKS ", \"tools\": [{\"type\": \"web_search_20250305\", \"name\": \"web_search\"}], \"tool_choice\": "
+                   "{\"type\": \"tool\", \"name\": \"web_search\"}}",
+         "tool_choice", "there are no tools"},
         {HEAD ASKS ", \"tools\": [{\"input_schema\": {}}]}", "tools[0].name", "string"},
         {HEAD ASKS ", \"tools\": [{\"name\": \"a\\u0000b\", \"input_schema\": {}}]}", "tools[0].name", "NUL"},
         {HEAD ASKS ", \"tools\": [{\"name\": \"a\"}]}", "tools[0].input_schema", "schema"},

@@ -38,6 +38,14 @@ static void is_read(const char *json, const char *conversation, const char *name
     ox_ask_fini(&ask);
 }
 
+/* Agents send these and do not ask whether they are known. */
+static void test_other_tools(void)
+{
+    is_read("{" ASKS ", \"tools\": [{\"type\": \"web_search\", \"external_web_access\": false}, " TOOL
+            ", {\"type\": \"custom\", \"name\": \"apply_patch\", \"format\": {\"type\": \"grammar\"}}]}",
+            "{\"messages\": [" USER("Hi") "], " SHOWN "}", "tools of other types are left out");
+}
+
 static void test_input(void)
 {
     is_read("{\"input\": \"Hi\", \"unknown\": 1, \"store\": true, \"user\": \"me\", \"service_tier\": \"auto\"}",
@@ -100,6 +108,7 @@ static void test_constraints(void)
         {"{" ASKS ", \"tools\": [" TOOL "]}", OXCART_CONSTRAINT_NONE, NULL, 0, true},
         {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": \"required\"}", OXCART_CONSTRAINT_TOOLS_REQUIRED, NULL, 0,
          true},
+        {"{" ASKS ", \"tools\": [{\"type\": \"web_search\"}]}", OXCART_CONSTRAINT_NONE, NULL, 0, false},
         {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"function\", \"name\": \"add\"}, "
          "\"parallel_tool_calls\": false}",
          OXCART_CONSTRAINT_TOOLS_REQUIRED, "add", 1, true},
@@ -226,7 +235,12 @@ static void test_refusals(void)
         {"{" ASKS ", \"tools\": [" TOOL "], \"text\": {\"format\": {\"type\": \"json_object\"}}}", "text.format",
          "excludes tools"},
         {"{" ASKS ", \"tools\": 1}", "tools", "array"},
-        {"{" ASKS ", \"tools\": [{\"type\": \"web_search\"}]}", "tools[0].type", "function"},
+        {"{" ASKS ", \"tools\": [1]}", "tools[0]", "object"},
+        {"{" ASKS ", \"tools\": [{\"name\": \"x\"}]}", "tools[0].type", "function"},
+        {"{" ASKS ", \"tools\": [{\"type\": \"web_search\"}], \"tool_choice\": \"required\"}", "tool_choice",
+         "there are no tools"},
+        {"{" ASKS ", \"tools\": [{\"type\": \"web_search\"}], \"tool_choice\": {\"type\": \"web_search\"}}",
+         "tool_choice.type", "function"},
         {"{" ASKS ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"x\"}}]}", "tools[0].name",
          "string"},
         {"{" ASKS ", \"tools\": [{\"type\": \"function\", \"name\": \"x\", \"parameters\": []}]}",
@@ -685,6 +699,7 @@ int main(void)
     struct oxcart_engine *engine = demo_open(tap_file("demo"), 1);
     context = api_context(engine);
     test_input();
+    test_other_tools();
     test_history();
     test_constraints();
     test_options();

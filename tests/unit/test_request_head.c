@@ -62,7 +62,7 @@ static void test_errors(void)
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         struct ox_buf out = {0};
         json_t *tree = NULL;
-        ox_request_add_error(ox_route_find(ox_str_c(paths[i]), true), &error, &out);
+        ox_request_add_error(ox_route_find(ox_str_c(paths[i]), true)->api, &error, &out);
         OK(ox_json_parse(ox_buf_str(&out), "error", &tree, NULL) == OX_OK &&
                json_is_string(json_object_get(json_object_get(tree, "error"), "message")),
            "as JSON: %s", ox_buf_text(&out));

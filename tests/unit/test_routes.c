@@ -34,6 +34,25 @@ static void test_apis(void)
     }
 }
 
+static void test_errors(void)
+{
+    static const struct {
+        const char *path;
+        bool anthropic;
+        const struct ox_api *api;
+    } rows[] = {
+        {"/v1/messages", false, &ox_api_messages},      {"/v1/messages/batches", false, &ox_api_messages},
+        {"/v1/chat/completions", true, &ox_api_chat},   {"/v1/messagesx", false, NULL},
+        {"/v1/models", false, NULL},                    {"/v1/models", true, &ox_api_messages},
+        {"/v1/complete", true, &ox_api_messages},       {"/v1/complete", false, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct ox_str path = ox_str_c(rows[i].path);
+        OK(ox_route_errors(ox_route_find(path, true), path, rows[i].anthropic) == rows[i].api, "errors of %s, %d",
+           rows[i].path, rows[i].anthropic);
+    }
+}
+
 static void test_open(void)
 {
     static const char *const guarded[] = {"/v1/responses", "/v1/responses/input_tokens",
@@ -65,6 +84,7 @@ static void test_paths(void)
 int main(void)
 {
     test_apis();
+    test_errors();
     test_open();
     test_paths();
     return tap_done();
