@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/json_build.h"
 #include "base/mem.h"
@@ -62,6 +63,12 @@ static json_t *model(const struct ox_server *server)
     ox_json_set(&meta, "size", ox_json_new_natural(info->weight_bytes));
     json_t *architecture = json_object();
     ox_json_set(&architecture, "input_modalities", modalities(server));
+    char created[32] = "";
+    struct tm utc;
+    const time_t started = (time_t)server->context.started;
+    if (gmtime_r(&started, &utc) != NULL) {
+        (void)strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
     json_t *object = json_object();
     ox_json_set(&object, "id", text(server->context.alias));
     ox_json_set(&object, "object", text("model"));
@@ -70,6 +77,10 @@ static json_t *model(const struct ox_server *server)
     ox_json_set(&object, "max_model_len", json_integer(server->model.n_ctx));
     ox_json_set(&object, "meta", meta);
     ox_json_set(&object, "architecture", architecture);
+    /* Anthropic's names for the same. */
+    ox_json_set(&object, "type", text("model"));
+    ox_json_set(&object, "display_name", text(server->context.alias));
+    ox_json_set(&object, "created_at", text(created));
     return object;
 }
 
@@ -80,6 +91,9 @@ static void models(struct ox_exchange *x)
     json_t *object = json_object();
     ox_json_set(&object, "object", text("list"));
     ox_json_set(&object, "data", data);
+    ox_json_set(&object, "has_more", json_false());
+    ox_json_set(&object, "first_id", text(x->server->context.alias));
+    ox_json_set(&object, "last_id", text(x->server->context.alias));
     reply_json(x, 200, object);
 }
 

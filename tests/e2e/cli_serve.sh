@@ -45,6 +45,8 @@ has "$head" '^X-Content-Type-Options: nosniff$' "no guessing of types"
 ask /v1/models
 has "$code:$body" '^200:\{"object":"list","data":\[\{"id":"tiny","object":"model",.*"max_model_len":2048' "/v1/models"
 has "$body" '"input_modalities":\["text","image","video"\]' "what it takes"
+has "$body" '"type":"model","display_name":"tiny","created_at":"20[0-9-]+T[0-9:]+Z".*"has_more":false,"first_id":"tiny"' \
+    "as Anthropic's clients read it"
 ask /v1/models/tiny
 has "$code:$body" '^200:\{"id":"tiny"' "/v1/models/ID"
 ask /v1/models/other
