@@ -493,13 +493,14 @@ static void close_load(struct load *load)
 /* ---- afterwards ------------------------------------------------------------------------------------------------ */
 
 /* Until nothing runs or waits and no more files are open than at the beginning. */
-static bool is_at_rest(const struct load *load, size_t n_files)
+static bool is_at_rest(const struct load *load, size_t n_files, size_t *n_now)
 {
     bool rest = false;
     for (size_t i = 0; i < 100 && !rest; i++) {
         poll(NULL, 0, 100);
-        rest = stream_metric(load->port, "running") == 0.0 && stream_metric(load->port, "queue") == 0.0 &&
-               count_files(load->pid) <= n_files;
+        rest = stream_metric(load->port, "running") == 0.0 && stream_metric(load->port, "queue") == 0.0;
+        *n_now = count_files(load->pid);
+        rest = rest && *n_now <= n_files;
     }
     return rest;
 }
@@ -526,7 +527,8 @@ static void tell(struct load *load, size_t n_files, double lost)
     for (size_t i = 0; i < N_HARMS; i++) {
         n_harms += load->n_harms[i];
     }
-    const bool rest = is_at_rest(load, n_files);
+    size_t n_now = 0;
+    const bool rest = is_at_rest(load, n_files, &n_now);
     OK(load->n_checked > 0 && load->n_slow > 0 && load->n_left > 0 && n_harms > 0,
        "%" PRIu64 " answers, %" PRIu64 " of them read slowly; %" PRIu64 " clients left, %" PRIu64 " were told to wait, %"
        PRIu64 " meant harm",
@@ -534,8 +536,8 @@ static void tell(struct load *load, size_t n_files, double lost)
     IS_INT(load->n_wrong, 0, "answers that differ from those given alone");
     IS_INT(load->n_broken, 0, "answers that broke off");
     IS_INT(load->n_harm_served, 0, "requests answered that are none");
-    OK(rest, "all is at rest: %zu files are open, %zu before; %.0f answers run, %.0f wait", count_files(load->pid),
-       n_files, stream_metric(load->port, "running"), stream_metric(load->port, "queue"));
+    OK(rest, "all is at rest: %zu files are open, %zu before; %.0f answers run, %.0f wait", n_now, n_files,
+       stream_metric(load->port, "running"), stream_metric(load->port, "queue"));
     /* AddressSanitizer keeps what was freed. */
     OK(TAP_SANITIZED != 0 || load->most_bytes <= load->warm_bytes + load->growth_bytes,
        "memory is flat: %" PRIu64 " KiB when warm, at most %" PRIu64 " KiB later", load->warm_bytes >> 10,
