@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -102,6 +103,9 @@ static void add_headers(const struct ox_exchange *x, struct MHD_Response *respon
     if (x->content_type != NULL) {
         add_header(response, "Content-Type", x->content_type);
     }
+    if (x->ambiguous) {
+        add_header(response, "Connection", "close"); /* what follows may be a part of it */
+    }
     if (x->streams) {
         add_header(response, "X-Accel-Buffering", "no");
     }
@@ -159,6 +163,29 @@ static uint64_t announced(const struct ox_exchange *x)
     return header(x, "Transfer-Encoding") != NULL ? OX_LENGTH_UNKNOWN : 0;
 }
 
+struct framing {
+    size_t n_hosts;
+    size_t n_lengths;
+};
+
+static enum MHD_Result count_framing(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    struct framing *framing = cls;
+    (void)kind;
+    (void)value;
+    framing->n_hosts += strcasecmp(key, "Host") == 0 ? 1 : 0;
+    framing->n_lengths += strcasecmp(key, "Content-Length") == 0 || strcasecmp(key, "Transfer-Encoding") == 0 ? 1 : 0;
+    return MHD_YES;
+}
+
+/* Could a proxy before us see another host, or another end of the request? libmicrohttpd takes one of them. */
+static bool is_ambiguous(const struct ox_exchange *x)
+{
+    struct framing framing = {0};
+    (void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_framing, &framing);
+    return framing.n_hosts > 1 || framing.n_lengths > 1;
+}
+
 /* Can a request with this head be answered, and now? */
 static bool check_head(struct ox_exchange *x, struct ox_api_error *error)
 {
@@ -169,6 +196,7 @@ static bool check_head(struct ox_exchange *x, struct ox_api_error *error)
                                          .authorization = header(x, "Authorization"),
                                          .x_api_key = header(x, "x-api-key"),
                                          .content_type = header(x, "Content-Type"),
+                                         .ambiguous = x->ambiguous,
                                          .n_body = announced(x)};
     if (!ox_request_head_ok(&head, &x->server->access, x->server->options.max_body, error)) {
         x->allow = error->http_status == MHD_HTTP_METHOD_NOT_ALLOWED ? ox_route_allow(x->route) : NULL;
@@ -215,13 +243,14 @@ static enum MHD_Result begin(struct ox_server *server, struct MHD_Connection *co
     x->route = ox_route_find(ox_buf_str(&x->url), server->options.with_page);
     x->errors = ox_route_errors(x->route, ox_buf_str(&x->url), header(x, "anthropic-version") != NULL);
     x->cors = ox_access_origin_is_cors(&server->access, header(x, "Origin"));
+    x->ambiguous = is_ambiguous(x);
     if (check_head(x, &error)) {
         return MHD_YES;
     }
     ox_exchange_fail(x, &error);
     /* A client that asks first, or would send much, is told at once; else it may not look before all is sent. */
     const uint64_t n = announced(x);
-    const bool at_once = header(x, "Expect") != NULL || (n != OX_LENGTH_UNKNOWN && n > DRAIN_BYTES);
+    const bool at_once = x->ambiguous || header(x, "Expect") != NULL || (n != OX_LENGTH_UNKNOWN && n > DRAIN_BYTES);
     return at_once ? send_reply(x) : MHD_YES;
 }
 

@@ -43,6 +43,10 @@ static bool may_ask(const struct ox_request_head *head, const struct ox_access *
 bool ox_request_head_ok(const struct ox_request_head *head, const struct ox_access *access, size_t max_body,
                         struct ox_api_error *error)
 {
+    if (head->ambiguous) {
+        return ox_api_refuse(error, 400, invalid, "ambiguous_request", NULL,
+                             "the request has more than one Host, Content-Length or Transfer-Encoding");
+    }
     if (!may_ask(head, access, error)) {
         return false;
     }

@@ -22,10 +22,12 @@ struct ox_request_head {
     const char *authorization;
     const char *x_api_key;
     const char *content_type;
+    bool ambiguous;  /* several lengths of the body, or several Hosts */
     uint64_t n_body; /* announced bytes of the body, or OX_LENGTH_UNKNOWN */
 };
 
-/* May this request be answered? In this order: Host and Origin (403), the key (401), the path (404), the method (405), the
+/* May this request be answered? In this order: what others between here and the client may read
+ * otherwise (400), Host and Origin (403), the key (401), the path (404), the method (405), the
  * Content-Type (415) and the length of the body (413). OPTIONS needs no key: what browsers ask before they send one. False:
  * *error says why. Any thread. */
 bool ox_request_head_ok(const struct ox_request_head *head, const struct ox_access *access, size_t max_body,

@@ -59,6 +59,7 @@ struct ox_exchange {
     char address[64];
     char id[24];
     bool cors; /* Origin is --cors-origin */
+    bool ambiguous; /* its head (request_head.h) */
     const struct ox_page_asset *asset; /* the page's file that is asked for; NULL: none */
     uint64_t client;
     uint64_t begin_ns;

@@ -148,6 +148,17 @@ printf '{"prompt":"%s"}' "$(head -c 9000 /dev/zero | tr '\0' 'z' | sed 's/z/z z 
 post /v1/completions "@$work/full"
 has "$code:$body" '^400:.*has [0-9]+ tokens.* 2048 .*"code":"context_length_exceeded"' "a prompt that does not fit"
 
+twice() { # HEADERS: a GET of /health with them and no more that follows than that of another path
+    printf 'GET /health HTTP/1.1\r\nHost: localhost\r\n%b\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$1" |
+        "$raw" "$port" read | tr -d '\r'
+}
+for heads in 'Host: example.org' 'Content-Length: 0\r\nContent-Length: 3' 'Content-Length: 3\r\nTransfer-Encoding: chunked'; do
+    out=$(twice "$heads")
+    has "$out" '^HTTP/1.1 400 ' "twice: $heads"
+    has "$out" '"code":"ambiguous_request"' "says so"
+    is "$(printf '%s\n' "$out" | grep -c '^HTTP/1.1 ')" 1 "and ends there"
+done
+
 # ---- Host and Origin
 ask /health -H 'Host: evil.example'
 has "$code:$body" '^403:.*host_not_allowed' "a foreign Host"

@@ -21,7 +21,9 @@ static int status_of(const struct ox_request_head *head, const struct ox_access 
 static void test_order(const struct ox_access *access)
 {
     struct ox_request_head head = {.method = "GET", .host = "evil.example", .origin = "http://evil.example",
-                                   .content_type = "text/plain", .n_body = MAX_BODY + 1};
+                                   .content_type = "text/plain", .ambiguous = true, .n_body = MAX_BODY + 1};
+    IS_INT(status_of(&head, access), 400, "two meanings");
+    head.ambiguous = false;
     IS_INT(status_of(&head, access), 403, "Host");
     head.host = "localhost";
     IS_INT(status_of(&head, access), 403, "Origin");
