@@ -469,11 +469,14 @@ await test("responses: refusals", async () => {
     "previous_response_id",
   );
   assert.equal(error.code, "previous_response_not_found");
+  // Tools that only OpenAI runs are not shown to the model; demanding one is an error.
+  const plain = await openai.responses.create({ ...respond, tools: [{ type: "web_search" }] });
+  assert.match(plain.output_text, /Paris/);
   await refusal(
-    openai.responses.create({ ...respond, tools: [{ type: "web_search" }] }),
+    openai.responses.create({ ...respond, tools: [{ type: "web_search" }], tool_choice: { type: "web_search" } }),
     OpenAI.BadRequestError,
     400,
-    "tools[0].type",
+    "tool_choice.type",
   );
   await refusal(openai.responses.create({ ...respond, model: "gpt-0" }), OpenAI.NotFoundError, 404, "model");
 });
