@@ -7,24 +7,14 @@
  */
 #include <stdint.h>
 
-#include "tests/api_change.h"
 #include "tests/api_events.h"
+#include "tests/api_fuzz.h"
 #include "tests/api_random.h"
-#include "tests/demo_help.h"
 #include "text/chat.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-#define MAX_INPUT_BYTES 8192
 #define N_CHANGES 16
-#define MARK 0xFF
 
 static struct ox_api_context context;
 
@@ -33,7 +23,8 @@ static void check_conversation(json_t *conversation)
     struct ox_chat *chat = NULL;
     struct ox_error err = {0};
     const enum ox_status status = ox_chat_from_json(conversation, "fuzz", NULL, NULL, &chat, &err);
-    HOLDS(status == OX_OK || strstr(err.message, "arguments") != NULL || strstr(err.message, "nested deeper") != NULL);
+    OX_CHECK(status == OX_OK || strstr(err.message, "arguments") != NULL ||
+             strstr(err.message, "nested deeper") != NULL);
     ox_chat_free(chat);
 }
 
@@ -45,7 +36,7 @@ static void row_of(const struct ox_api *api, bool stream, struct ox_str bytes, s
     json_t *parts = json_incref(json_object_get(tree, is_messages ? "content" : "output"));
     size_t i;
     json_t *part;
-    HOLDS(tree != NULL);
+    OX_CHECK(tree != NULL);
     if (stream) {
         parts = is_messages ? api_join_blocks(tree) : api_join_items(tree);
     }
@@ -76,13 +67,13 @@ static void play(const struct ox_api *api, struct ox_ask *ask, uint64_t seed)
             api->begin(player.reply, &out);
         }
         api_play_random(&player);
-        HOLDS(player.good && api->end(player.reply, 0, &result, &out));
+        OX_CHECK(player.good && api->end(player.reply, 0, &result, &out));
         row_of(api, ask->stream, ox_buf_str(&out), &rows[i]);
         api->reply_free(player.reply);
         ox_buf_fini(&player.expected.text);
         ox_buf_fini(&out);
     }
-    HOLDS(ox_str_equal(ox_buf_str(&rows[0].text), ox_buf_str(&rows[1].text)));
+    OX_CHECK(ox_str_equal(ox_buf_str(&rows[0].text), ox_buf_str(&rows[1].text)));
     ox_buf_fini(&rows[0].text);
     ox_buf_fini(&rows[1].text);
 }
@@ -97,7 +88,7 @@ static void play_anything(const struct ox_api *api, struct ox_ask *ask, uint64_t
     ox_rng_init(&rng, seed);
     ask->stream = ox_rng_below(&rng, 2) == 0;
     struct ox_reply *reply = api->reply_new(&context, ask, 5);
-    HOLDS(reply != NULL);
+    OX_CHECK(reply != NULL);
     if (ask->stream) {
         api->begin(reply, &out);
     }
@@ -105,15 +96,15 @@ static void play_anything(const struct ox_api *api, struct ox_ask *ask, uint64_t
     for (size_t i = 0; i < n; i++) {
         const enum oxcart_event_kind kind = (enum oxcart_event_kind)ox_rng_below(&rng, OXCART_EVENT_CALL_FAILED + 1);
         const struct oxcart_event event = api_event(kind, (int32_t)ox_rng_below(&rng, 3) - 1, api_random_text(&rng));
-        HOLDS(api->event(reply, 0, &event, &out));
+        OX_CHECK(api->event(reply, 0, &event, &out));
     }
     const bool breaks = ask->stream && ox_rng_below(&rng, 2) == 0;
     if (breaks) {
         api->fail(reply, &error, &out);
     }
-    HOLDS(breaks || api->end(reply, 0, &result, &out));
+    OX_CHECK(breaks || api->end(reply, 0, &result, &out));
     json_t *tree = ask->stream ? api_stream(ox_buf_str(&out)) : api_tree(ox_buf_str(&out));
-    HOLDS(tree != NULL);
+    OX_CHECK(tree != NULL);
     json_decref(tree);
     api->reply_free(reply);
     ox_buf_fini(&out);
@@ -124,44 +115,24 @@ static void try_request(const struct ox_api *api, json_t *body, uint64_t seed)
     struct ox_ask ask = {.kind = seed % 4 == 0 ? OX_ASK_COUNT : OX_ASK_ANSWER};
     struct ox_api_error error = {0};
     if (api->read(&context, body, &ask, &error)) {
-        HOLDS(ask.n_choices == 1 && ask.chat && ask.ids == NULL && ask.body == body);
-        HOLDS(ask.sampling.n_predict >= 0 && ask.sampling.n_logprobs <= 20);
+        OX_CHECK(ask.n_choices == 1 && ask.chat && ask.ids == NULL && ask.body == body);
+        OX_CHECK(ask.sampling.n_predict >= 0 && ask.sampling.n_logprobs <= 20);
         check_conversation(ask.conversation);
         play(api, &ask, seed);
         play_anything(api, &ask, seed);
     } else {
-        struct ox_buf out = {0};
-        HOLDS(error.http_status >= 400 && error.http_status < 500 && error.type != NULL && error.message[0] != '\0');
-        api->error(&error, &out);
-        json_t *tree = api_tree(ox_buf_str(&out));
-        HOLDS(json_is_string(api_at(tree, "error.message")));
-        json_decref(tree);
-        ox_buf_fini(&out);
+        api_fuzz_refusal(api, &error);
     }
     ox_ask_fini(&ask);
 }
 
+static void try_both(json_t *body, uint64_t seed)
+{
+    try_request(&ox_api_messages, body, seed);
+    try_request(&ox_api_responses, body, seed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct oxcart_engine *engine;
-    if (size > MAX_INPUT_BYTES) {
-        return 0;
-    }
-    if (engine == NULL) {
-        engine = demo_open(tap_file("demo"), 1);
-        context = api_context(engine);
-    }
-    const uint8_t *mark = size > 0 ? memchr(data, MARK, size) : NULL;
-    const size_t len = mark != NULL ? (size_t)(mark - data) : size;
-    const uint64_t seed = ox_str_hash(ox_str_make((const char *)data + len, size - len));
-    struct ox_rng rng;
-    ox_rng_init(&rng, seed);
-    json_t *body = api_tree(ox_str_make((const char *)data, len));
-    for (int i = 0; i < N_CHANGES && body != NULL; i++) {
-        try_request(&ox_api_messages, body, seed + (uint64_t)i);
-        try_request(&ox_api_responses, body, seed + (uint64_t)i);
-        api_change(body, &rng);
-    }
-    json_decref(body);
-    return 0;
+    return api_fuzz(data, size, N_CHANGES, &context, try_both);
 }

@@ -6,22 +6,12 @@
  */
 #include <stdint.h>
 
-#include "tests/api_change.h"
 #include "tests/api_events.h"
-#include "tests/demo_help.h"
+#include "tests/api_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-#define MAX_INPUT_BYTES 8192
 #define N_CHANGES 24
-#define MARK 0xFF
 
 static struct ox_api_context context;
 
@@ -34,7 +24,7 @@ static void check_conversation(const json_t *conversation)
     json_t *part;
     size_t n_media = 0;
     const json_t *messages = json_object_get(conversation, "messages");
-    HOLDS(json_array_size(messages) > 0 && json_array_size(messages) <= context.max_messages);
+    OX_CHECK(json_array_size(messages) > 0 && json_array_size(messages) <= context.max_messages);
     json_array_foreach(messages, i, message)
     {
         json_array_foreach(json_object_get(message, "content"), k, part)
@@ -42,11 +32,11 @@ static void check_conversation(const json_t *conversation)
             const char *type = json_string_value(json_object_get(part, "type"));
             const bool is_media = type != NULL && strcmp(type, "text") != 0;
             n_media += is_media ? 1 : 0;
-            HOLDS(!is_media || strcmp(type, "image_url") == 0 || strcmp(type, "video_url") == 0);
-            HOLDS(!is_media || json_string_length(json_object_get(json_object_get(part, type), "url")) > 0);
+            OX_CHECK(!is_media || strcmp(type, "image_url") == 0 || strcmp(type, "video_url") == 0);
+            OX_CHECK(!is_media || json_string_length(json_object_get(json_object_get(part, type), "url")) > 0);
         }
     }
-    HOLDS(n_media <= context.max_images);
+    OX_CHECK(n_media <= context.max_images);
 }
 
 static void play(const struct ox_api *api, struct ox_ask *ask, uint64_t seed)
@@ -58,16 +48,16 @@ static void play(const struct ox_api *api, struct ox_ask *ask, uint64_t seed)
     ox_rng_init(&rng, seed);
     api_script_make(&script, &rng, ask->n_choices, ask->chat, NULL);
     ask->stream = false;
-    HOLDS(api_script_play(api, &context, ask, &script, &whole));
+    OX_CHECK(api_script_play(api, &context, ask, &script, &whole));
     ask->stream = true;
-    HOLDS(api_script_play(api, &context, ask, &script, &stream));
+    OX_CHECK(api_script_play(api, &context, ask, &script, &stream));
     json_t *tree = api_tree(ox_buf_str(&whole));
     json_t *events = api_stream(ox_buf_str(&stream));
-    HOLDS(tree != NULL && events != NULL);
+    OX_CHECK(tree != NULL && events != NULL);
     for (int32_t i = 0; i < ask->n_choices; i++) {
         json_t *a = ask->chat ? api_chat_of_whole(tree, i) : api_text_of_whole(tree, i);
         json_t *b = ask->chat ? api_chat_of_stream(events, i, &script) : api_text_of_stream(events, i);
-        HOLDS(a != NULL && b != NULL && json_equal(a, b));
+        OX_CHECK(a != NULL && b != NULL && json_equal(a, b));
         json_decref(a);
         json_decref(b);
     }
@@ -82,49 +72,29 @@ static void try_request(const struct ox_api *api, json_t *body, uint64_t seed)
     struct ox_ask ask = {0};
     struct ox_api_error error = {0};
     if (api->read(&context, body, &ask, &error)) {
-        HOLDS(ask.n_choices >= 1 && ask.n_choices <= context.max_choices);
-        HOLDS(ask.sampling.n_predict >= 0 && ask.sampling.n_logprobs <= 20);
-        HOLDS(ask.chat ? ask.ids == NULL : ask.n_ids > 0 && ask.conversation == NULL);
+        OX_CHECK(ask.n_choices >= 1 && ask.n_choices <= context.max_choices);
+        OX_CHECK(ask.sampling.n_predict >= 0 && ask.sampling.n_logprobs <= 20);
+        OX_CHECK(ask.chat ? ask.ids == NULL : ask.n_ids > 0 && ask.conversation == NULL);
         if (ask.chat) {
             check_conversation(ask.conversation);
         }
         for (size_t i = 0; i < ask.n_ids; i++) {
-            HOLDS(ask.ids[i] >= 0 && ask.ids[i] < context.info.n_vocab);
+            OX_CHECK(ask.ids[i] >= 0 && ask.ids[i] < context.info.n_vocab);
         }
         play(api, &ask, seed);
     } else {
-        struct ox_buf out = {0};
-        HOLDS(error.http_status >= 400 && error.http_status < 500 && error.type != NULL && error.message[0] != '\0');
-        api->error(&error, &out);
-        json_t *tree = api_tree(ox_buf_str(&out));
-        HOLDS(json_is_string(api_at(tree, "error.message")));
-        json_decref(tree);
-        ox_buf_fini(&out);
+        api_fuzz_refusal(api, &error);
     }
     ox_ask_fini(&ask);
 }
 
+static void try_both(json_t *body, uint64_t seed)
+{
+    try_request(&ox_api_chat, body, seed);
+    try_request(&ox_api_completions, body, seed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct oxcart_engine *engine;
-    if (size > MAX_INPUT_BYTES) {
-        return 0;
-    }
-    if (engine == NULL) {
-        engine = demo_open(tap_file("demo"), 1);
-        context = api_context(engine);
-    }
-    const uint8_t *mark = size > 0 ? memchr(data, MARK, size) : NULL;
-    const size_t len = mark != NULL ? (size_t)(mark - data) : size;
-    const uint64_t seed = ox_str_hash(ox_str_make((const char *)data + len, size - len));
-    struct ox_rng rng;
-    ox_rng_init(&rng, seed);
-    json_t *body = api_tree(ox_str_make((const char *)data, len));
-    for (int i = 0; i < N_CHANGES && body != NULL; i++) {
-        try_request(&ox_api_chat, body, seed + (uint64_t)i);
-        try_request(&ox_api_completions, body, seed + (uint64_t)i);
-        api_change(body, &rng);
-    }
-    json_decref(body);
-    return 0;
+    return api_fuzz(data, size, N_CHANGES, &context, try_both);
 }

@@ -6,18 +6,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/compiler.h"
 #include "base/json.h"
 #include "text/chat.h"
 #include "text/markers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static size_t count(struct ox_str text, const char *needle)
 {
@@ -64,7 +58,7 @@ static void check_prompt(const struct ox_prompt *prompt, const json_t *root)
     ox_buf_init(&rest);
     for (size_t i = 0; i < prompt->n_caller; i++) {
         const struct ox_range range = prompt->caller[i];
-        HOLDS(range.begin < range.end && range.end <= prompt->text.len && (i == 0 || range.begin > at));
+        OX_CHECK(range.begin < range.end && range.end <= prompt->text.len && (i == 0 || range.begin > at));
         ox_buf_add(&rest, prompt->text.ptr + at, range.begin - at);
         ox_buf_add_byte(&rest, '\1');
         at = range.end;
@@ -75,26 +69,27 @@ static void check_prompt(const struct ox_prompt *prompt, const json_t *root)
     const bool generates = !json_is_false(json_object_get(root, "add_generation_prompt"));
     const size_t n_messages = expected_messages(messages);
     const size_t n_examples = json_array_size(json_object_get(root, "tools")) > 0 ? 2 : 0;
-    HOLDS(count(text, OX_TEXT_BEGIN_DOCUMENT) == 1);
-    HOLDS(count(text, OX_TEXT_BEGIN_MESSAGE) == n_messages + (generates ? 1 : 0));
-    HOLDS(count(text, OX_TEXT_END_MESSAGE) == n_messages);
-    HOLDS(count(text, OX_TEXT_NAMESPACE "<invoke name=\"") == n_examples + expected_calls(messages));
-    HOLDS(count(text, OX_TEXT_IMAGE) + count(text, OX_TEXT_VIDEO) == prompt->n_media);
+    OX_CHECK(count(text, OX_TEXT_BEGIN_DOCUMENT) == 1);
+    OX_CHECK(count(text, OX_TEXT_BEGIN_MESSAGE) == n_messages + (generates ? 1 : 0));
+    OX_CHECK(count(text, OX_TEXT_END_MESSAGE) == n_messages);
+    OX_CHECK(count(text, OX_TEXT_NAMESPACE "<invoke name=\"") == n_examples + expected_calls(messages));
+    OX_CHECK(count(text, OX_TEXT_IMAGE) + count(text, OX_TEXT_VIDEO) == prompt->n_media);
     for (size_t i = 0; i < prompt->n_media; i++) {
         const struct ox_str token = ox_str_c(prompt->media[i].is_video ? OX_TEXT_VIDEO : OX_TEXT_IMAGE);
-        HOLDS(prompt->media[i].at + token.len <= prompt->text.len);
-        HOLDS(memcmp(prompt->text.ptr + prompt->media[i].at, token.ptr, token.len) == 0);
-        HOLDS(i == 0 || prompt->media[i].at > prompt->media[i - 1].at);
+        OX_CHECK(prompt->media[i].at + token.len <= prompt->text.len);
+        OX_CHECK(memcmp(prompt->text.ptr + prompt->media[i].at, token.ptr, token.len) == 0);
+        OX_CHECK(i == 0 || prompt->media[i].at > prompt->media[i - 1].at);
     }
     const struct ox_str all = ox_buf_str(&prompt->text);
     const struct ox_str before = ox_str_c(OX_TEXT_BEGIN_MESSAGE "ai\n");
     const struct ox_str last = ox_str_c(OX_TEXT_END_MESSAGE);
     for (size_t i = 0; i < prompt->n_replies; i++) {
         const struct ox_chat_reply *reply = &prompt->replies[i];
-        HOLDS(i == 0 || (reply->begin > prompt->replies[i - 1].end && reply->message > prompt->replies[i - 1].message));
-        HOLDS(reply->begin >= before.len && reply->end <= all.len && reply->begin + last.len <= reply->end);
-        HOLDS(memcmp(all.ptr + reply->begin - before.len, before.ptr, before.len) == 0);
-        HOLDS(memcmp(all.ptr + reply->end - last.len, last.ptr, last.len) == 0);
+        OX_CHECK(i == 0 ||
+                 (reply->begin > prompt->replies[i - 1].end && reply->message > prompt->replies[i - 1].message));
+        OX_CHECK(reply->begin >= before.len && reply->end <= all.len && reply->begin + last.len <= reply->end);
+        OX_CHECK(memcmp(all.ptr + reply->begin - before.len, before.ptr, before.len) == 0);
+        OX_CHECK(memcmp(all.ptr + reply->end - last.len, last.ptr, last.len) == 0);
     }
     ox_buf_fini(&rest);
 }
@@ -110,10 +105,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     if (ox_chat_from_json(root, "fuzz", NULL, NULL, &chat, &err) == OX_OK) {
-        HOLDS(ox_chat_render(chat, &prompt, &err) == OX_OK);
+        OX_CHECK(ox_chat_render(chat, &prompt, &err) == OX_OK);
         check_prompt(&prompt, root);
     } else {
-        HOLDS(strncmp(err.message, "fuzz", 4) == 0);
+        OX_CHECK(strncmp(err.message, "fuzz", 4) == 0);
     }
     ox_prompt_fini(&prompt);
     ox_chat_free(chat);

@@ -7,19 +7,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/compiler.h"
 #include "base/json.h"
 #include "tests/schema_random.h"
 #include "tests/schema_validate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 #define MAX_INPUT_BYTES 1024
 #define N_TOKENS 700
@@ -57,11 +50,11 @@ struct state {
 static void make_state(struct state *s)
 {
     make_vocabulary(&s->v, N_TOKENS, 3);
-    HOLDS(ox_lexicon_new(s->v.tokens, N_TOKENS, NULL, &s->lexicon, NULL) == OX_OK);
+    OX_CHECK(ox_lexicon_new(s->v.tokens, N_TOKENS, NULL, &s->lexicon, NULL) == OX_OK);
     for (size_t i = 0; i < N_SCHEMAS; i++) {
         s->schema[i] = json_loads(schemas[i], 0, NULL);
-        HOLDS(ox_grammar_from_schema(s->schema[i], "schema", true, &s->grammar[i], NULL) == OX_OK);
-        HOLDS(ox_matcher_new(s->grammar[i], s->lexicon, &s->matcher[i], NULL) == OX_OK);
+        OX_CHECK(ox_grammar_from_schema(s->schema[i], "schema", true, &s->grammar[i], NULL) == OX_OK);
+        OX_CHECK(ox_matcher_new(s->grammar[i], s->lexicon, &s->matcher[i], NULL) == OX_OK);
     }
 }
 
@@ -85,7 +78,7 @@ static void check_cuts(struct ox_matcher *matcher, struct ox_str good, uint64_t 
     for (size_t at = 0; at < good.len;) {
         size_t n = 1 + pick(&rng, 12);
         n = n > good.len - at ? good.len - at : n;
-        HOLDS(ox_matcher_bytes(matcher, ox_str_make(good.ptr + at, n), NULL) == OX_OK);
+        OX_CHECK(ox_matcher_bytes(matcher, ox_str_make(good.ptr + at, n), NULL) == OX_OK);
         at += n;
     }
 }
@@ -95,14 +88,14 @@ static void check_mask(const struct state *s, size_t i, struct ox_matcher *match
 {
     const uint64_t *mask;
     struct ox_matcher *slow = NULL;
-    HOLDS(ox_matcher_mask(matcher, &mask, NULL) == OX_OK);
-    HOLDS(ox_matcher_new(s->grammar[i], NULL, &slow, NULL) == OX_OK);
+    OX_CHECK(ox_matcher_mask(matcher, &mask, NULL) == OX_OK);
+    OX_CHECK(ox_matcher_new(s->grammar[i], NULL, &slow, NULL) == OX_OK);
     for (int32_t id = 0; id < N_TOKENS; id++) {
         bool taken = accepted(slow, prefix) == prefix.len;
         for (size_t k = 0; k < s->v.tokens[id].len && taken; k++) {
             taken = ox_matcher_bytes(slow, ox_str_make(s->v.tokens[id].ptr + k, 1), NULL) == OX_OK;
         }
-        HOLDS(taken == ox_mask_has(mask, id));
+        OX_CHECK(taken == ox_mask_has(mask, id));
     }
     ox_matcher_free(slow);
 }
@@ -123,17 +116,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const bool complete = ox_matcher_is_complete(matcher);
     json_t *value = NULL;
     if (complete) {
-        HOLDS(ox_json_parse(good, "reply", &value, NULL) == OX_OK &&
-              validates(state.schema[i], state.schema[i], value, 0));
+        OX_CHECK(ox_json_parse(good, "reply", &value, NULL) == OX_OK &&
+                 validates(state.schema[i], state.schema[i], value, 0));
         json_decref(value);
     }
     check_cuts(matcher, good, ox_str_hash(text));
-    HOLDS(ox_matcher_is_complete(matcher) == complete);
+    OX_CHECK(ox_matcher_is_complete(matcher) == complete);
     check_mask(&state, i, matcher, good);
     if (good.len < text.len) {
-        HOLDS(ox_matcher_bytes(matcher, ox_str_make(text.ptr + good.len, 1), NULL) == OX_E_STATE);
-        HOLDS(ox_matcher_bytes(matcher, ox_str_make(text.ptr + good.len, text.len - good.len), NULL) == OX_E_STATE);
-        HOLDS(ox_matcher_is_complete(matcher) == complete);
+        OX_CHECK(ox_matcher_bytes(matcher, ox_str_make(text.ptr + good.len, 1), NULL) == OX_E_STATE);
+        OX_CHECK(ox_matcher_bytes(matcher, ox_str_make(text.ptr + good.len, text.len - good.len), NULL) == OX_E_STATE);
+        OX_CHECK(ox_matcher_is_complete(matcher) == complete);
     }
     return 0;
 }

@@ -6,17 +6,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/compiler.h"
 #include "base/json.h"
 #include "text/chat.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static enum ox_status read_and_render(struct ox_str json, const struct ox_chat_limits *limits, struct ox_prompt *out,
                                       struct ox_error *err)
@@ -25,14 +19,14 @@ static enum ox_status read_and_render(struct ox_str json, const struct ox_chat_l
     memset(out, 0, sizeof *out);
     memset(err, 0, sizeof *err);
     enum ox_status status = ox_chat_parse(json, "fuzz", limits, NULL, &chat, err);
-    HOLDS((status == OX_OK) == (chat != NULL));
+    OX_CHECK((status == OX_OK) == (chat != NULL));
     if (status == OX_OK) {
         status = ox_chat_render(chat, out, err);
-        HOLDS(status == OX_OK || (status == OX_E_LIMIT && out->text.ptr == NULL && out->caller == NULL));
+        OX_CHECK(status == OX_OK || (status == OX_E_LIMIT && out->text.ptr == NULL && out->caller == NULL));
     }
     if (status != OX_OK) {
-        HOLDS(status == OX_E_FORMAT || status == OX_E_LIMIT);
-        HOLDS(err->code == status && strncmp(err->message, "fuzz: ", 6) == 0);
+        OX_CHECK(status == OX_E_FORMAT || status == OX_E_LIMIT);
+        OX_CHECK(err->code == status && strncmp(err->message, "fuzz: ", 6) == 0);
     }
     ox_chat_free(chat);
     return status;
@@ -48,15 +42,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ox_prompt prompt;
     struct ox_error err;
     if (read_and_render(json, &limits, &prompt, &err) == OX_OK) {
-        HOLDS(limits.max_text_bytes == 0 || prompt.text.len <= limits.max_text_bytes);
+        OX_CHECK(limits.max_text_bytes == 0 || prompt.text.len <= limits.max_text_bytes);
         json_t *root = NULL;
-        HOLDS(ox_json_parse(json, "fuzz", &root, NULL) == OX_OK);
-        HOLDS(limits.max_messages == 0 || json_array_size(json_object_get(root, "messages")) <= limits.max_messages);
+        OX_CHECK(ox_json_parse(json, "fuzz", &root, NULL) == OX_OK);
+        OX_CHECK(limits.max_messages == 0 || json_array_size(json_object_get(root, "messages")) <= limits.max_messages);
         char *again = json_dumps(root, JSON_INDENT(1) | JSON_ENSURE_ASCII);
         struct ox_prompt other;
-        HOLDS(again != NULL && read_and_render(ox_str_c(again), &limits, &other, &err) == OX_OK);
-        HOLDS(ox_str_equal(ox_buf_str(&prompt.text), ox_buf_str(&other.text)));
-        HOLDS(prompt.n_caller == other.n_caller && prompt.n_media == other.n_media);
+        OX_CHECK(again != NULL && read_and_render(ox_str_c(again), &limits, &other, &err) == OX_OK);
+        OX_CHECK(ox_str_equal(ox_buf_str(&prompt.text), ox_buf_str(&other.text)));
+        OX_CHECK(prompt.n_caller == other.n_caller && prompt.n_media == other.n_media);
         ox_prompt_fini(&other);
         free(again);
         json_decref(root);

@@ -7,17 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/compiler.h"
 #include "base/rng.h"
 #include "text/reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 #define MAX_INPUT_BYTES 4096
 #define MARKED 'Z'
@@ -101,7 +95,7 @@ static struct ox_tokenizer *make_tokenizer(void)
     }
     for (int32_t byte = 0; byte < 256; byte++) {
         const struct ox_str bytes = ox_tokenizer_bytes(tokenizer, byte);
-        HOLDS(bytes.len == 1 && (unsigned char)bytes.ptr[0] == (unsigned char)byte);
+        OX_CHECK(bytes.len == 1 && (unsigned char)bytes.ptr[0] == (unsigned char)byte);
     }
     ox_buf_fini(&json);
     return tokenizer;
@@ -124,7 +118,7 @@ static void check_arguments(const struct record *record)
     json_error_t error;
     json_t *arguments = json_loadb(record->arguments.ptr, record->arguments.len,
                                    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-    HOLDS(json_is_object(arguments) || json_error_code(&error) == json_error_numeric_overflow);
+    OX_CHECK(json_is_object(arguments) || json_error_code(&error) == json_error_numeric_overflow);
     json_decref(arguments);
 }
 
@@ -133,7 +127,7 @@ static int on_event(void *user, const struct ox_reply_event *event)
     struct record *record = user;
     const bool text =
         event->kind == OX_REPLY_REASONING || event->kind == OX_REPLY_CONTENT || event->kind == OX_REPLY_CALL_ARGUMENTS;
-    HOLDS(!text || event->text.len > 0);
+    OX_CHECK(!text || event->text.len > 0);
     if (!text || record->kind != event->kind || record->index != event->index || record->log.len == 0) {
         ox_buf_printf(&record->log, "\n%d %d ", (int)event->kind, event->index);
     }
@@ -141,28 +135,28 @@ static int on_event(void *user, const struct ox_reply_event *event)
     record->kind = event->kind;
     record->index = event->index;
     json_t *check = json_stringn(event->text.ptr, event->text.len);
-    HOLDS(check != NULL);
+    OX_CHECK(check != NULL);
     json_decref(check);
     switch (event->kind) {
     case OX_REPLY_CALL_BEGIN:
-        HOLDS(!record->open && event->index == record->n_begun);
+        OX_CHECK(!record->open && event->index == record->n_begun);
         record->open = true;
         record->n_begun++;
         ox_buf_clear(&record->arguments);
         break;
     case OX_REPLY_CALL_ARGUMENTS:
-        HOLDS(record->open && event->index == record->n_begun - 1);
+        OX_CHECK(record->open && event->index == record->n_begun - 1);
         ox_buf_add_str(&record->arguments, event->text);
         break;
     case OX_REPLY_CALL_DONE:
-        HOLDS(record->open && event->index == record->n_begun - 1);
+        OX_CHECK(record->open && event->index == record->n_begun - 1);
         record->open = false;
         record->n_done++;
         check_arguments(record);
         ox_buf_add_str(&record->kept, ox_buf_str(&record->arguments));
         break;
     case OX_REPLY_CALL_FAILED:
-        HOLDS(event->index == (record->open ? record->n_begun - 1 : -1));
+        OX_CHECK(event->index == (record->open ? record->n_begun - 1 : -1));
         record->open = false;
         ox_buf_add_str(&record->kept, event->text);
         break;
@@ -184,16 +178,16 @@ static void read_reply(const struct ox_tokenizer *tokenizer, const struct ox_ids
     ox_markers_find(tokenizer, &markers);
     memset(record, 0, sizeof *record);
     ox_rng_init(&rng, step);
-    HOLDS(ox_reply_new(tokenizer, &markers, tools, in_reasoning, on_event, record, &reply, NULL) == OX_OK);
+    OX_CHECK(ox_reply_new(tokenizer, &markers, tools, in_reasoning, on_event, record, &reply, NULL) == OX_OK);
     for (size_t at = 0; at < ids->len;) {
         const size_t left = ids->len - at;
         const size_t wanted = step > 1 ? (size_t)ox_rng_below(&rng, step) : 1;
         const size_t n = step == 0 || wanted > left ? left : wanted;
-        HOLDS(ox_reply_push(reply, ids->ptr + at, n, NULL) == OX_OK);
+        OX_CHECK(ox_reply_push(reply, ids->ptr + at, n, NULL) == OX_OK);
         at += n;
     }
-    HOLDS(ox_reply_finish(reply, NULL) == OX_OK);
-    HOLDS(!record->open && ox_reply_calls_done(reply) == record->n_done);
+    OX_CHECK(ox_reply_finish(reply, NULL) == OX_OK);
+    OX_CHECK(!record->open && ox_reply_calls_done(reply) == record->n_done);
     ox_reply_free(reply);
 }
 
@@ -216,7 +210,7 @@ static size_t tokens_of(const uint8_t *data, size_t size, struct ox_ids *ids)
         char single[2] = {(char)data[i], '\0'};
         const char *text = single;
         if (data[i] < N_ADDED) {
-            HOLDS(ox_ids_add(ids, FIRST_ADDED + data[i]) == 0);
+            OX_CHECK(ox_ids_add(ids, FIRST_ADDED + data[i]) == 0);
             in_tag = in_tag || data[i] == 3 || data[i] == 4;
             in_tag = in_tag && data[i] != 0;
             continue;
@@ -230,7 +224,7 @@ static size_t tokens_of(const uint8_t *data, size_t size, struct ox_ids *ids)
         n_marked += data[i] == MARKED;
         for (const char *p = text; *p != '\0'; p++) {
             in_tag = *p == '<' || (in_tag && *p != '>');
-            HOLDS(ox_ids_add(ids, (unsigned char)*p) == 0);
+            OX_CHECK(ox_ids_add(ids, (unsigned char)*p) == 0);
         }
     }
     return n_marked;
@@ -252,8 +246,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t n_marked = tokens_of(data + 1, size - 1, &ids);
     for (size_t i = 0; i < 4; i++) {
         read_reply(tokenizer, &ids, tools, (data[0] & 2) != 0, steps[i], &record[i]);
-        HOLDS(ox_str_equal(ox_buf_str(&record[0].log), ox_buf_str(&record[i].log)));
-        HOLDS(count_marked(ox_buf_str(&record[i].kept)) >= n_marked);
+        OX_CHECK(ox_str_equal(ox_buf_str(&record[0].log), ox_buf_str(&record[i].log)));
+        OX_CHECK(count_marked(ox_buf_str(&record[i].kept)) >= n_marked);
     }
     for (size_t i = 0; i < 4; i++) {
         ox_buf_fini(&record[i].log);

@@ -7,18 +7,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/compiler.h"
 #include "server/request_head.h"
 #include "tests/api_help.h"
 #include "tests/demo_help.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 #define MAX_BYTES 16384
 #define MAX_BODY 4096
@@ -67,28 +61,28 @@ static void read_head(char **left, struct ox_request_head *head)
 static void check_accepted(const struct ox_request_head *head, const struct ox_access *access)
 {
     if (access->local && head->host != NULL) {
-        HOLDS(strcasestr(head->host, "localhost") != NULL || strstr(head->host, "127.") == head->host ||
-              strstr(head->host, "[::1]") == head->host);
+        OX_CHECK(strcasestr(head->host, "localhost") != NULL || strstr(head->host, "127.") == head->host ||
+                 strstr(head->host, "[::1]") == head->host);
     }
-    HOLDS(head->origin == NULL || strchr(head->origin, ':') != NULL);
+    OX_CHECK(head->origin == NULL || strchr(head->origin, ':') != NULL);
     if (strcmp(head->method, "OPTIONS") == 0) {
         return;
     }
-    HOLDS(head->route != NULL && ox_route_takes(head->route, head->method));
-    HOLDS(!head->route->posts || strcasestr(head->content_type, "json") != NULL);
-    HOLDS(head->n_body <= MAX_BODY);
+    OX_CHECK(head->route != NULL && ox_route_takes(head->route, head->method));
+    OX_CHECK(!head->route->posts || strcasestr(head->content_type, "json") != NULL);
+    OX_CHECK(head->n_body <= MAX_BODY);
     const bool keyed = (head->authorization != NULL && strstr(head->authorization, KEY) != NULL) ||
                        (head->x_api_key != NULL && strstr(head->x_api_key, KEY) != NULL);
-    HOLDS(access->n_keys == 0 || head->route->open || keyed);
+    OX_CHECK(access->n_keys == 0 || head->route->open || keyed);
 }
 
 static void check_refused(const struct ox_route *route, const struct ox_api_error *error)
 {
     struct ox_buf out = {0};
-    HOLDS(error->http_status >= 400 && error->http_status < 600 && error->type != NULL && error->message[0] != '\0');
+    OX_CHECK(error->http_status >= 400 && error->http_status < 600 && error->type != NULL && error->message[0] != '\0');
     ox_request_add_error(route != NULL ? route->api : NULL, error, &out);
     json_t *tree = api_tree(ox_buf_str(&out));
-    HOLDS(json_is_object(tree) && json_is_string(api_at(tree, "error.message")));
+    OX_CHECK(json_is_object(tree) && json_is_string(api_at(tree, "error.message")));
     json_decref(tree);
     ox_buf_fini(&out);
 }
@@ -100,8 +94,8 @@ static void read_body(const struct ox_route *route, struct ox_str text)
     json_t *body = api_tree(text);
     if (body != NULL) {
         if (route->api->read(&context, body, &ask, &error)) {
-            HOLDS(ask.kind == OX_ASK_COUNT || (ask.n_choices >= 1 && ask.n_choices <= context.max_choices));
-            HOLDS((ask.conversation != NULL) != (ask.ids != NULL));
+            OX_CHECK(ask.kind == OX_ASK_COUNT || (ask.n_choices >= 1 && ask.n_choices <= context.max_choices));
+            OX_CHECK((ask.conversation != NULL) != (ask.ids != NULL));
         } else {
             check_refused(route, &error);
         }
@@ -125,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct ox_api_error error = {0};
         char *left = text;
         if ((kind & 2) != 0) {
-            HOLDS(ox_access_read_keys(&access, ox_str_c(KEY "\n"), "keys", NULL) == OX_OK);
+            OX_CHECK(ox_access_read_keys(&access, ox_str_c(KEY "\n"), "keys", NULL) == OX_OK);
         }
         if (size > 0) {
             memcpy(text, data, size);

@@ -6,18 +6,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/compiler.h"
 #include "base/json.h"
 #include "tests/schema_random.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 #define MAX_INPUT_BYTES 8192
 #define N_TOKENS 300
@@ -26,13 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The bytes and some pieces of JSON; the markers are ids behind them. */
 static struct ox_lexicon *make_lexicon(struct vocabulary *v)
 {
-    static const struct ox_markers markers = {-1, -1, -1, N_TOKENS, -1, -1, N_TOKENS + 1, N_TOKENS + 2, -1, -1,
-                                             -1, -1};
+    static const struct ox_markers markers = {-1, -1, -1, N_TOKENS, -1, -1, N_TOKENS + 1, N_TOKENS + 2, -1, -1, -1, -1};
     struct ox_str tokens[N_TOKENS + 3] = {{NULL, 0}};
     struct ox_lexicon *lexicon = NULL;
     make_vocabulary(v, N_TOKENS, 1);
     memcpy(tokens, v->tokens, N_TOKENS * sizeof *tokens);
-    HOLDS(ox_lexicon_new(tokens, N_TOKENS + 3, &markers, &lexicon, NULL) == OX_OK);
+    OX_CHECK(ox_lexicon_new(tokens, N_TOKENS + 3, &markers, &lexicon, NULL) == OX_OK);
     return lexicon;
 }
 
@@ -43,25 +35,25 @@ static void follow(const struct ox_grammar *grammar, const struct ox_lexicon *le
     struct ox_buf text = {0};
     struct ox_rng rng;
     ox_rng_init(&rng, seed);
-    HOLDS(ox_matcher_new(grammar, lexicon, &matcher, NULL) == OX_OK);
+    OX_CHECK(ox_matcher_new(grammar, lexicon, &matcher, NULL) == OX_OK);
     for (int n = 0; n < STEPS; n++) {
         const uint64_t *mask;
         const bool complete = ox_matcher_is_complete(matcher);
-        HOLDS(ox_matcher_mask(matcher, &mask, NULL) == OX_OK);
+        OX_CHECK(ox_matcher_mask(matcher, &mask, NULL) == OX_OK);
         if (complete && !calls) {
             json_t *value = NULL;
-            HOLDS(ox_json_parse(ox_buf_str(&text), "reply", &value, NULL) == OX_OK);
+            OX_CHECK(ox_json_parse(ox_buf_str(&text), "reply", &value, NULL) == OX_OK);
             json_decref(value);
         }
         int32_t id = random_token(&rng, mask, lexicon->n_words);
-        HOLDS(id >= 0 || complete);
+        OX_CHECK(id >= 0 || complete);
         for (const char *c = "\"}]/"; *c != '\0' && pick(&rng, 3) == 0; c++) {
             id = ox_mask_has(mask, *c) ? *c : id;
         }
         if (id < 0) {
             break;
         }
-        HOLDS(ox_matcher_token(matcher, id, NULL) == OX_OK);
+        OX_CHECK(ox_matcher_token(matcher, id, NULL) == OX_OK);
         ox_buf_add_str(&text, id < N_TOKENS ? v->tokens[id] : ox_str_c("<marker>"));
     }
     ox_buf_fini(&text);
@@ -92,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         status = ox_grammar_from_tools(tools, "tools", &options, (data[0] & 1) != 0, &grammar, &err);
         json_decref(tools);
     }
-    HOLDS(status == OX_OK || (err.message[0] != '\0' && ox_utf8_valid(ox_str_c(err.message))));
+    OX_CHECK(status == OX_OK || (err.message[0] != '\0' && ox_utf8_valid(ox_str_c(err.message))));
     if (status == OX_OK) {
         follow(grammar, lexicon, &v, ox_str_hash(text), calls);
     }

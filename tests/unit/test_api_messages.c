@@ -3,7 +3,7 @@
  * Anthropic's Messages API: requests read or refused, replies whole and in pieces, why an answer ended, errors; and that
  * the pieces of random answers add up to the whole.
  */
-#include "tests/api_help.h"
+#include "tests/api_items.h"
 #include "tests/api_oom.h"
 #include "tests/api_random.h"
 #include "tests/demo_help.h"
@@ -19,55 +19,49 @@ static struct ox_api_context context;
 
 /* ---- requests --------------------------------------------------------------------------------------------------- */
 
-/* Is the conversation of a request exactly this JSON? */
-static void is_read(const char *json, const char *conversation, const char *name)
-{
-    struct ox_ask ask;
-    struct ox_api_error error;
-    json_t *expected = api_tree(ox_str_c(conversation));
-    const bool read = api_read(api, &context, json, &ask, &error);
-    char *found = json_dumps(ask.conversation, JSON_COMPACT);
-    OK(read && expected != NULL && json_equal(ask.conversation, expected) != 0, "%s: %s %s", name,
-       found != NULL ? found : "", error.message);
-    free(found);
-    json_decref(expected);
-    ox_ask_fini(&ask);
-}
-
 static void test_messages(void)
 {
-    is_read(HEAD ASKS "}",
-            "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Hi\"}]}]}", "a text");
-    is_read(HEAD "\"system\": \"Be brief.\", " ASKS ", \"metadata\": {\"user_id\": \"x\"}, \"who\": 1}",
-            "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, "
-            "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Hi\"}]}]}",
-            "a system text; unknown members");
-    is_read(HEAD "\"system\": [{\"type\": \"text\", \"text\": \"A.\", \"cache_control\": {\"type\": \"ephemeral\"}}, "
-                 "{\"type\": \"text\", \"text\": \"B.\"}], \"messages\": [{\"role\": \"system\", \"content\": \"C.\"}, "
-                 "{\"role\": \"user\", \"content\": \"Hi\"}, {\"role\": \"system\", \"content\": \"Late.\"}]}",
-            "{\"messages\": [{\"role\": \"system\", \"content\": \"A.\\n\\nB.\\n\\nC.\"}, "
-            "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Hi\"}]}, "
-            "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Late.\"}]}]}",
-            "instructions become one, late ones keep their place");
-    is_read(HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"source\": {\"type\": "
-                 "\"base64\", \"media_type\": \"image/png\", \"data\": \"QUJD\"}}, {\"type\": \"image\", \"source\": "
-                 "{\"type\": \"url\", \"url\": \"https://a/b.png\"}}, {\"type\": \"text\", \"text\": \"What?\"}]}]}",
-            "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {\"url\": "
-            "\"data:image/png;base64,QUJD\"}}, {\"type\": \"image_url\", \"image_url\": {\"url\": "
-            "\"https://a/b.png\"}}, {\"type\": \"text\", \"text\": \"What?\"}]}]}",
-            "pictures");
-    is_read(HEAD "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": "
-                 "\"b\"}, {\"role\": \"user\", \"content\": []}, {\"role\": \"user\", \"content\": \"c\"}]}",
-            "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"a\"}]}, {\"role\": "
-            "\"assistant\", \"content\": \"b\", \"reasoning_content\": \"\"}, "
-            "{\"role\": \"user\", \"content\": []}, "
-            "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"c\"}]}]}",
-            "an answer as text; nothing said");
+    api_is_read(api, &context, HEAD ASKS "}",
+                "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Hi\"}]}]}",
+                "a text");
+    api_is_read(api, &context,
+                HEAD "\"system\": \"Be brief.\", " ASKS ", \"metadata\": {\"user_id\": \"x\"}, \"who\": 1}",
+                "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, "
+                "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Hi\"}]}]}",
+                "a system text; unknown members");
+    api_is_read(api, &context,
+                HEAD
+                "\"system\": [{\"type\": \"text\", \"text\": \"A.\", \"cache_control\": {\"type\": \"ephemeral\"}}, "
+                "{\"type\": \"text\", \"text\": \"B.\"}], \"messages\": [{\"role\": \"system\", \"content\": \"C.\"}, "
+                "{\"role\": \"user\", \"content\": \"Hi\"}, {\"role\": \"system\", \"content\": \"Late.\"}]}",
+                "{\"messages\": [{\"role\": \"system\", \"content\": \"A.\\n\\nB.\\n\\nC.\"}, "
+                "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Hi\"}]}, "
+                "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Late.\"}]}]}",
+                "instructions become one, late ones keep their place");
+    api_is_read(api, &context,
+                HEAD
+                "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"source\": {\"type\": "
+                "\"base64\", \"media_type\": \"image/png\", \"data\": \"QUJD\"}}, {\"type\": \"image\", \"source\": "
+                "{\"type\": \"url\", \"url\": \"https://a/b.png\"}}, {\"type\": \"text\", \"text\": \"What?\"}]}]}",
+                "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {\"url\": "
+                "\"data:image/png;base64,QUJD\"}}, {\"type\": \"image_url\", \"image_url\": {\"url\": "
+                "\"https://a/b.png\"}}, {\"type\": \"text\", \"text\": \"What?\"}]}]}",
+                "pictures");
+    api_is_read(
+        api, &context,
+        HEAD "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": "
+             "\"b\"}, {\"role\": \"user\", \"content\": []}, {\"role\": \"user\", \"content\": \"c\"}]}",
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"a\"}]}, {\"role\": "
+        "\"assistant\", \"content\": \"b\", \"reasoning_content\": \"\"}, "
+        "{\"role\": \"user\", \"content\": []}, "
+        "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"c\"}]}]}",
+        "an answer as text; nothing said");
 }
 
 static void test_tools(void)
 {
-    is_read(
+    api_is_read(
+        api, &context,
         HEAD "\"tools\": [" TOOL "], \"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": "
              "\"assistant\", \"content\": [{\"type\": \"thinking\", \"thinking\": \"I \", \"signature\": \"s\"}, "
              "{\"type\": \"redacted_thinking\", \"data\": \"xyz\"}, {\"type\": \"thinking\", \"thinking\": "
@@ -126,8 +120,8 @@ static void test_choice(void)
         /* tools that are not run here are left out */
         {HEAD ASKS ", \"tools\": [{\"type\": \"web_search_20250305\", \"name\": \"web_search\"}]}",
          OXCART_CONSTRAINT_NONE, NULL, 0, false},
-        {HEAD ASKS ", \"tools\": [" TOOL ", {\"type\": \"bash_20250124\", \"name\": \"bash\"}]}", OXCART_CONSTRAINT_NONE,
-         NULL, 0, true},
+        {HEAD ASKS ", \"tools\": [" TOOL ", {\"type\": \"bash_20250124\", \"name\": \"bash\"}]}",
+         OXCART_CONSTRAINT_NONE, NULL, 0, true},
         {HEAD ASKS ", \"output_config\": {\"effort\": \"low\", \"format\": {\"type\": \"json_schema\", \"schema\": "
                    "{\"type\": \"object\"}}}}",
          OXCART_CONSTRAINT_JSON_SCHEMA, NULL, 0, false},
@@ -355,60 +349,9 @@ static void test_limits(void)
 
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
-static struct oxcart_result result_of(enum oxcart_finish finish)
-{
-    return (struct oxcart_result){.size = sizeof(struct oxcart_result),
-                                  .finish = finish,
-                                  .n_prompt = 30,
-                                  .n_cached = 20,
-                                  .n_generated = 9,
-                                  .n_reasoning = 4};
-}
-
-/* The reply to events (ended by kind TOKEN with text NULL), as a tree or, of a stream, an array of events. */
-static json_t *reply_to(const char *json, const struct oxcart_event *events, enum oxcart_finish finish)
-{
-    struct ox_ask ask;
-    struct ox_api_error error;
-    struct ox_buf out = {0};
-    if (!OK(api_read(api, &context, json, &ask, &error), "read: %s", error.message)) {
-        ox_ask_fini(&ask);
-        return NULL;
-    }
-    struct ox_reply *reply = api->reply_new(&context, &ask, 30);
-    const struct oxcart_result result = result_of(finish);
-    bool good = reply != NULL;
-    if (ask.stream) {
-        api->begin(reply, &out);
-    }
-    for (size_t i = 0; events[i].text != NULL; i++) {
-        const size_t before = out.len;
-        good = good && api->event(reply, 0, &events[i], &out) && (ask.stream || out.len == before);
-    }
-    good = good && api->end(reply, 0, &result, &out);
-    json_t *tree = ask.stream ? api_stream(ox_buf_str(&out)) : api_tree(ox_buf_str(&out));
-    OK(good && tree != NULL, "a reply: %.300s", ox_buf_text(&out));
-    api->reply_free(reply);
-    ox_buf_fini(&out);
-    ox_ask_fini(&ask);
-    return tree;
-}
-
-static const struct oxcart_event answer[] = {
-    {.kind = OXCART_EVENT_REASONING, .text = "Think", .text_bytes = 5},
-    {.kind = OXCART_EVENT_REASONING, .text = "ing.", .text_bytes = 4},
-    {.kind = OXCART_EVENT_CONTENT, .text = "It is ", .text_bytes = 6},
-    {.kind = OXCART_EVENT_CONTENT, .text = "so.", .text_bytes = 3},
-    {.kind = OXCART_EVENT_CALL_BEGIN, .text = "add", .text_bytes = 3},
-    {.kind = OXCART_EVENT_CALL_ARGUMENTS, .text = "{\"a\": ", .text_bytes = 6},
-    {.kind = OXCART_EVENT_CALL_ARGUMENTS, .text = "7}", .text_bytes = 2},
-    {.kind = OXCART_EVENT_CALL_DONE, .text = "", .text_bytes = 0},
-    {.kind = OXCART_EVENT_TOKEN},
-};
-
 static void test_whole(void)
 {
-    json_t *m = reply_to(HEAD ASKS "}", answer, OXCART_FINISH_TOOL_CALLS);
+    json_t *m = api_reply_to(api, &context, HEAD ASKS "}", api_answer, OXCART_FINISH_TOOL_CALLS);
     OK(strncmp(api_text(m, "id"), "msg_", 4) == 0 && strlen(api_text(m, "id")) == 28, "an id");
     IS_STR(api_text(m, "type"), "message", "type");
     IS_STR(api_text(m, "role"), "assistant", "role");
@@ -431,11 +374,11 @@ static void test_whole(void)
     IS_INT(json_integer_value(api_at(m, "usage.output_tokens_details.thinking_tokens")), 4, "... in thoughts");
     json_decref(m);
     static const struct oxcart_event nothing[] = {{.kind = OXCART_EVENT_TOKEN}};
-    m = reply_to(HEAD ASKS "}", nothing, OXCART_FINISH_LENGTH);
+    m = api_reply_to(api, &context, HEAD ASKS "}", nothing, OXCART_FINISH_LENGTH);
     OK(json_is_array(api_at(m, "content")) && json_array_size(api_at(m, "content")) == 0, "nothing said: no blocks");
     IS_STR(api_text(m, "stop_reason"), "model_context_window_exceeded", "fewer tokens than max_tokens");
     json_decref(m);
-    m = reply_to("{\"max_tokens\": 9, " ASKS "}", nothing, OXCART_FINISH_LENGTH);
+    m = api_reply_to(api, &context, "{\"max_tokens\": 9, " ASKS "}", nothing, OXCART_FINISH_LENGTH);
     IS_STR(api_text(m, "stop_reason"), "max_tokens", "max_tokens are drawn");
     json_decref(m);
 }
@@ -449,11 +392,11 @@ static void test_inputs(void)
         {.kind = OXCART_EVENT_CALL_DONE, .text = "", .text_bytes = 0},
         {.kind = OXCART_EVENT_TOKEN},
     };
-    json_t *m = reply_to(HEAD ASKS "}", events, OXCART_FINISH_TOOL_CALLS);
+    json_t *m = api_reply_to(api, &context, HEAD ASKS "}", events, OXCART_FINISH_TOOL_CALLS);
     OK(json_is_real(api_at(m, "content.0.input.a")), "a long integer is a number");
     json_decref(m);
     events[1] = api_event(OXCART_EVENT_CALL_ARGUMENTS, 0, "{\"a\": ");
-    m = reply_to(HEAD ASKS "}", events, OXCART_FINISH_TOOL_CALLS);
+    m = api_reply_to(api, &context, HEAD ASKS "}", events, OXCART_FINISH_TOOL_CALLS);
     IS_STR(api_text(m, "content.0.input"), "{\"a\": ", "what is no JSON stays text");
     json_decref(m);
 }
@@ -485,7 +428,7 @@ static void test_stream(void)
         {"message_stop", -1, "type", "message_stop"},
     };
     const size_t n = sizeof rows / sizeof rows[0];
-    json_t *events = reply_to(HEAD ASKS ", \"stream\": true}", answer, OXCART_FINISH_TOOL_CALLS);
+    json_t *events = api_reply_to(api, &context, HEAD ASKS ", \"stream\": true}", api_answer, OXCART_FINISH_TOOL_CALLS);
     IS_INT(json_array_size(events), n, "events");
     for (size_t i = 0; i < n && i < json_array_size(events); i++) {
         json_t *event = json_array_get(events, i);
@@ -531,7 +474,7 @@ static void test_stops(void)
         for (size_t t = 0; t < 4 && rows[i].tokens[t] != NULL; t++) {
             events[t] = api_event(OXCART_EVENT_TOKEN, 0, rows[i].tokens[t]);
         }
-        json_t *m = reply_to(json, events, rows[i].finish);
+        json_t *m = api_reply_to(api, &context, json, events, rows[i].finish);
         IS_STR(api_text(m, "stop_reason"), rows[i].reason, rows[i].stops);
         IS_STR(api_text(m, "stop_sequence"), rows[i].stop != NULL ? rows[i].stop : "(none)", "the stop string");
         json_decref(m);
@@ -549,11 +492,11 @@ static void test_failed_call(void)
         {.kind = OXCART_EVENT_CONTENT, .text = "B", .text_bytes = 1},
         {.kind = OXCART_EVENT_TOKEN},
     };
-    json_t *m = reply_to(HEAD ASKS "}", events, OXCART_FINISH_STOP);
+    json_t *m = api_reply_to(api, &context, HEAD ASKS "}", events, OXCART_FINISH_STOP);
     IS_INT(json_array_size(api_at(m, "content")), 1, "one block");
     IS_STR(api_text(m, "content.0.text"), "A<raw>B", "nothing is lost");
     json_decref(m);
-    m = reply_to(HEAD ASKS ", \"stream\": true}", events, OXCART_FINISH_STOP);
+    m = api_reply_to(api, &context, HEAD ASKS ", \"stream\": true}", events, OXCART_FINISH_STOP);
     IS_STR(api_text(m, "6.data.type"), "content_block_stop", "the call ends");
     IS_STR(api_text(m, "8.data.delta.text"), "<raw>", "its text follows");
     IS_STR(api_text(m, "9.data.delta.text"), "B", "and goes on");
@@ -567,7 +510,7 @@ static void row_of(uint64_t seed, const char *json, struct api_row *row, struct 
     struct ox_ask ask;
     struct ox_api_error error;
     struct ox_buf out = {0};
-    const struct oxcart_result result = result_of(OXCART_FINISH_STOP);
+    const struct oxcart_result result = api_result(OXCART_FINISH_STOP);
     (void)api_read(api, &context, json, &ask, &error);
     struct api_player player = {.api = api, .out = &out, .good = true};
     player.reply = api->reply_new(&context, &ask, 30);

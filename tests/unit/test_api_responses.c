@@ -3,7 +3,7 @@
  * OpenAI's Responses API: requests read or refused, replies whole and in numbered events, log-probabilities, streams that
  * break off; that the pieces of random answers add up to the whole; and an answer of the demonstration model.
  */
-#include "tests/api_help.h"
+#include "tests/api_items.h"
 #include "tests/api_oom.h"
 #include "tests/api_random.h"
 #include "tests/demo_help.h"
@@ -23,43 +23,33 @@ static struct ox_api_context context;
 
 /* ---- requests --------------------------------------------------------------------------------------------------- */
 
-/* Is the conversation of a request exactly this JSON? */
-static void is_read(const char *json, const char *conversation, const char *name)
-{
-    struct ox_ask ask;
-    struct ox_api_error error;
-    json_t *expected = api_tree(ox_str_c(conversation));
-    const bool read = api_read(api, &context, json, &ask, &error);
-    char *found = json_dumps(ask.conversation, JSON_COMPACT);
-    OK(read && expected != NULL && json_equal(ask.conversation, expected) != 0, "%s: %s %s", name,
-       found != NULL ? found : "", error.message);
-    free(found);
-    json_decref(expected);
-    ox_ask_fini(&ask);
-}
-
 /* Agents send these and do not ask whether they are known. */
 static void test_other_tools(void)
 {
-    is_read("{" ASKS ", \"tools\": [{\"type\": \"web_search\", \"external_web_access\": false}, " TOOL
-            ", {\"type\": \"custom\", \"name\": \"apply_patch\", \"format\": {\"type\": \"grammar\"}}]}",
-            "{\"messages\": [" USER("Hi") "], " SHOWN "}", "tools of other types are left out");
+    api_is_read(api, &context,
+                "{" ASKS ", \"tools\": [{\"type\": \"web_search\", \"external_web_access\": false}, " TOOL
+                ", {\"type\": \"custom\", \"name\": \"apply_patch\", \"format\": {\"type\": \"grammar\"}}]}",
+                "{\"messages\": [" USER("Hi") "], " SHOWN "}", "tools of other types are left out");
 }
 
 static void test_input(void)
 {
-    is_read("{\"input\": \"Hi\", \"unknown\": 1, \"store\": true, \"user\": \"me\", \"service_tier\": \"auto\"}",
-            "{\"messages\": [" USER("Hi") "]}", "a text");
-    is_read("{" ASKS ", \"instructions\": \"Be brief.\"}",
-            "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, " USER("Hi") "]}", "instructions");
-    is_read("{\"instructions\": \"A.\", \"input\": [{\"role\": \"developer\", \"content\": \"B.\"}, {\"type\": "
-            "\"message\", \"role\": \"system\", \"content\": [{\"type\": \"input_text\", \"text\": \"C\"}, {\"type\": "
-            "\"input_text\", \"text\": \".\"}]}, {\"role\": \"user\", \"content\": \"Hi\"}, {\"role\": \"developer\", "
-            "\"content\": \"Late.\"}]}",
-            "{\"messages\": [{\"role\": \"system\", \"content\": \"A.\\n\\nB.\\n\\nC.\"}, " USER("Hi") ", " USER(
-                "Late.") "]}",
-            "instructions become one, late ones keep their place");
-    is_read(
+    api_is_read(api, &context,
+                "{\"input\": \"Hi\", \"unknown\": 1, \"store\": true, \"user\": \"me\", \"service_tier\": \"auto\"}",
+                "{\"messages\": [" USER("Hi") "]}", "a text");
+    api_is_read(api, &context, "{" ASKS ", \"instructions\": \"Be brief.\"}",
+                "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, " USER("Hi") "]}", "instructions");
+    api_is_read(
+        api, &context,
+        "{\"instructions\": \"A.\", \"input\": [{\"role\": \"developer\", \"content\": \"B.\"}, {\"type\": "
+        "\"message\", \"role\": \"system\", \"content\": [{\"type\": \"input_text\", \"text\": \"C\"}, {\"type\": "
+        "\"input_text\", \"text\": \".\"}]}, {\"role\": \"user\", \"content\": \"Hi\"}, {\"role\": \"developer\", "
+        "\"content\": \"Late.\"}]}",
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"A.\\n\\nB.\\n\\nC.\"}, " USER("Hi") ", " USER(
+            "Late.") "]}",
+        "instructions become one, late ones keep their place");
+    api_is_read(
+        api, &context,
         "{\"input\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_text\", \"text\": \"What?\"}, {\"type\": "
         "\"input_image\", \"image_url\": \"data:image/png;base64,QUJD\", \"detail\": \"low\"}]}]}",
         "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"What?\"}, {\"type\": "
@@ -69,7 +59,8 @@ static void test_input(void)
 
 static void test_history(void)
 {
-    is_read(
+    api_is_read(
+        api, &context,
         "{\"tools\": [" TOOL "], \"input\": [{\"role\": \"user\", \"content\": \"a\"}, {\"type\": \"reasoning\", "
         "\"id\": \"rs_1\", \"summary\": [{\"type\": \"summary_text\", \"text\": \"not this\"}], \"content\": "
         "[{\"type\": \"reasoning_text\", \"text\": \"I \"}, {\"type\": \"reasoning_text\", \"text\": \"think\"}]}, "
@@ -277,57 +268,6 @@ static void test_refusals(void)
 
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
-static struct oxcart_result result_of(enum oxcart_finish finish)
-{
-    return (struct oxcart_result){.size = sizeof(struct oxcart_result),
-                                  .finish = finish,
-                                  .n_prompt = 30,
-                                  .n_cached = 20,
-                                  .n_generated = 9,
-                                  .n_reasoning = 4};
-}
-
-/* The reply to events (ended by kind TOKEN with text NULL), as a tree or, of a stream, an array of events. */
-static json_t *reply_to(const char *json, const struct oxcart_event *events, enum oxcart_finish finish)
-{
-    struct ox_ask ask;
-    struct ox_api_error error;
-    struct ox_buf out = {0};
-    if (!OK(api_read(api, &context, json, &ask, &error), "read: %s", error.message)) {
-        ox_ask_fini(&ask);
-        return NULL;
-    }
-    struct ox_reply *reply = api->reply_new(&context, &ask, 30);
-    const struct oxcart_result result = result_of(finish);
-    bool good = reply != NULL;
-    if (ask.stream) {
-        api->begin(reply, &out);
-    }
-    for (size_t i = 0; events[i].text != NULL; i++) {
-        const size_t before = out.len;
-        good = good && api->event(reply, 0, &events[i], &out) && (ask.stream || out.len == before);
-    }
-    good = good && api->end(reply, 0, &result, &out);
-    json_t *tree = ask.stream ? api_stream(ox_buf_str(&out)) : api_tree(ox_buf_str(&out));
-    OK(good && tree != NULL, "a reply: %.300s", ox_buf_text(&out));
-    api->reply_free(reply);
-    ox_buf_fini(&out);
-    ox_ask_fini(&ask);
-    return tree;
-}
-
-static const struct oxcart_event answer[] = {
-    {.kind = OXCART_EVENT_REASONING, .text = "Think", .text_bytes = 5},
-    {.kind = OXCART_EVENT_REASONING, .text = "ing.", .text_bytes = 4},
-    {.kind = OXCART_EVENT_CONTENT, .text = "It is ", .text_bytes = 6},
-    {.kind = OXCART_EVENT_CONTENT, .text = "so.", .text_bytes = 3},
-    {.kind = OXCART_EVENT_CALL_BEGIN, .text = "add", .text_bytes = 3},
-    {.kind = OXCART_EVENT_CALL_ARGUMENTS, .text = "{\"a\": ", .text_bytes = 6},
-    {.kind = OXCART_EVENT_CALL_ARGUMENTS, .text = "7}", .text_bytes = 2},
-    {.kind = OXCART_EVENT_CALL_DONE, .text = "", .text_bytes = 0},
-    {.kind = OXCART_EVENT_TOKEN},
-};
-
 static void is_id(json_t *tree, const char *path, const char *prefix)
 {
     const char *id = api_text(tree, path);
@@ -337,9 +277,10 @@ static void is_id(json_t *tree, const char *path, const char *prefix)
 static void test_whole(void)
 {
     json_t *r =
-        reply_to("{" ASKS ", \"instructions\": \"Be brief.\", \"metadata\": {\"a\": \"b\"}, \"temperature\": 0.5, "
-                 "\"tools\": [" TOOL "], \"reasoning\": {\"effort\": \"low\"}, \"truncation\": \"auto\"}",
-                 answer, OXCART_FINISH_TOOL_CALLS);
+        api_reply_to(api, &context,
+                     "{" ASKS ", \"instructions\": \"Be brief.\", \"metadata\": {\"a\": \"b\"}, \"temperature\": 0.5, "
+                     "\"tools\": [" TOOL "], \"reasoning\": {\"effort\": \"low\"}, \"truncation\": \"auto\"}",
+                     api_answer, OXCART_FINISH_TOOL_CALLS);
     OK(strncmp(api_text(r, "id"), "resp_", 5) == 0, "an id");
     IS_STR(api_text(r, "object"), "response", "object");
     IS_STR(api_text(r, "status"), "completed", "status");
@@ -389,13 +330,13 @@ static void test_incomplete(void)
         {.kind = OXCART_EVENT_CONTENT, .text = "It", .text_bytes = 2},
         {.kind = OXCART_EVENT_TOKEN},
     };
-    json_t *r = reply_to("{" ASKS "}", events, OXCART_FINISH_LENGTH);
+    json_t *r = api_reply_to(api, &context, "{" ASKS "}", events, OXCART_FINISH_LENGTH);
     IS_STR(api_text(r, "status"), "incomplete", "cut off");
     IS_STR(api_text(r, "incomplete_details.reason"), "max_output_tokens", "why");
     IS_STR(api_text(r, "output.0.status"), "completed", "what was whole");
     IS_STR(api_text(r, "output.1.status"), "incomplete", "what was not");
     json_decref(r);
-    json_t *events_tree = reply_to("{" ASKS ", \"stream\": true}", events, OXCART_FINISH_LENGTH);
+    json_t *events_tree = api_reply_to(api, &context, "{" ASKS ", \"stream\": true}", events, OXCART_FINISH_LENGTH);
     const size_t n = json_array_size(events_tree);
     json_t *last = json_array_get(events_tree, n - 1);
     IS_STR(api_text(last, "event"), "response.incomplete", "a stream says it too");
@@ -436,7 +377,7 @@ static void test_stream(void)
         {"response.completed", -1, "response.output.1.content.0.text", "It is so."},
     };
     const size_t n = sizeof rows / sizeof rows[0];
-    json_t *events = reply_to("{" ASKS ", \"stream\": true}", answer, OXCART_FINISH_TOOL_CALLS);
+    json_t *events = api_reply_to(api, &context, "{" ASKS ", \"stream\": true}", api_answer, OXCART_FINISH_TOOL_CALLS);
     const char *id = "";
     IS_INT(json_array_size(events), n, "events");
     for (size_t i = 0; i < n && i < json_array_size(events); i++) {
@@ -467,7 +408,7 @@ static void test_fail(void)
     struct ox_reply *reply = api->reply_new(&context, &ask, 3);
     const struct ox_api_error why = {.http_status = 503, .code = "shutting_down", .message = "Gone."};
     api->begin(reply, &out);
-    OK(api->event(reply, 0, &answer[0], &out) && api->event(reply, 0, &answer[2], &out), "some of it");
+    OK(api->event(reply, 0, &api_answer[0], &out) && api->event(reply, 0, &api_answer[2], &out), "some of it");
     api->fail(reply, &why, &out);
     json_t *events = api_stream(ox_buf_str(&out));
     const size_t n = json_array_size(events);
@@ -508,11 +449,11 @@ static void test_failed_call(void)
         {.kind = OXCART_EVENT_CONTENT, .text = "B", .text_bytes = 1},
         {.kind = OXCART_EVENT_TOKEN},
     };
-    json_t *r = reply_to("{" ASKS "}", events, OXCART_FINISH_STOP);
+    json_t *r = api_reply_to(api, &context, "{" ASKS "}", events, OXCART_FINISH_STOP);
     IS_INT(json_array_size(api_at(r, "output")), 1, "one item");
     IS_STR(api_text(r, "output.0.content.0.text"), "A<raw>B", "nothing is lost");
     json_decref(r);
-    r = reply_to("{" ASKS ", \"stream\": true}", events, OXCART_FINISH_STOP);
+    r = api_reply_to(api, &context, "{" ASKS ", \"stream\": true}", events, OXCART_FINISH_STOP);
     json_t *last = json_array_get(r, json_array_size(r) - 1);
     IS_STR(api_text(last, "data.response.output.1.status"), "incomplete", "the call is incomplete");
     IS_STR(api_text(last, "data.response.output.2.content.0.text"), "<raw>B", "its text follows");
@@ -535,7 +476,7 @@ static void test_logprobs(void)
         events[2 * i + 1] = api_event(kinds[i], 0, texts[i]);
     }
     events[8] = api_event(OXCART_EVENT_CALL_DONE, 0, "");
-    json_t *r = reply_to("{" ASKS ", \"top_logprobs\": 1}", events, OXCART_FINISH_STOP);
+    json_t *r = api_reply_to(api, &context, "{" ASKS ", \"top_logprobs\": 1}", events, OXCART_FINISH_STOP);
     json_t *list = api_at(r, "output.1.content.0.logprobs");
     IS_INT(json_array_size(list), 2, "two tokens of the text");
     IS_STR(api_text(list, "0.token"), "It", "the first");
@@ -544,7 +485,7 @@ static void test_logprobs(void)
     IS_INT(json_array_size(api_at(list, "1.bytes")), 3, "its bytes");
     OK(json_real_value(api_at(list, "1.top_logprobs.0.logprob")) == -1.5, "the best");
     json_decref(r);
-    r = reply_to("{" ASKS ", \"top_logprobs\": 1, \"stream\": true}", events, OXCART_FINISH_STOP);
+    r = api_reply_to(api, &context, "{" ASKS ", \"top_logprobs\": 1, \"stream\": true}", events, OXCART_FINISH_STOP);
     size_t n = 0;
     size_t i;
     json_t *event;
@@ -572,7 +513,7 @@ static void row_of(uint64_t seed, const char *json, struct api_row *row, struct 
     struct ox_ask ask;
     struct ox_api_error error;
     struct ox_buf out = {0};
-    const struct oxcart_result result = result_of(OXCART_FINISH_STOP);
+    const struct oxcart_result result = api_result(OXCART_FINISH_STOP);
     (void)api_read(api, &context, json, &ask, &error);
     struct api_player player = {.api = api, .out = &out, .good = true};
     player.reply = api->reply_new(&context, &ask, 30);
@@ -656,7 +597,7 @@ static int on_event(void *user, const struct oxcart_event *event)
     return api->event(listener->reply, 0, event, &listener->out) ? 0 : 1;
 }
 
-/* A real answer, with log-probabilities whose tokens spell its text. */
+/* A real api_answer, with log-probabilities whose tokens spell its text. */
 static void test_demo(void)
 {
     struct ox_ask ask;
