@@ -8,6 +8,18 @@
 #include "tests/demo_help.h"
 #include "tests/draw.h"
 
+/* The drawing as pixels; a clip has a frame a second. */
+static inline struct oxcart_media demo_look_media(const struct drawing *drawing)
+{
+    return (struct oxcart_media){.size = sizeof(struct oxcart_media),
+                                 .kind = drawing->n_frames > 1 ? OXCART_MEDIA_VIDEO : OXCART_MEDIA_IMAGE,
+                                 .pixels = drawing->pixels,
+                                 .n_frames = drawing->n_frames,
+                                 .height = drawing->height,
+                                 .width = drawing->width,
+                                 .frames_s = 1.0};
+}
+
 /* Ask about the drawing, which is given as `media`; is the answer right? Wrong ones are noted, with `show` all. */
 static inline bool demo_look(struct oxcart_session *session, const struct drawing *drawing,
                              const struct oxcart_media *media, bool show)
@@ -25,7 +37,8 @@ static inline bool demo_look(struct oxcart_session *session, const struct drawin
     const bool right = status == OXCART_OK && demo_decode(session, NULL, &reply, &result) == OXCART_OK &&
                        result.finish == OXCART_FINISH_STOP && strcmp(reply.content, drawing->answer) == 0;
     if (!right || show) {
-        NOTE("\"%s\", expected \"%s\"%s%s", reply.content, drawing->answer, status != OXCART_OK ? ": " : "", err.message);
+        NOTE("\"%s\", expected \"%s\"%s%s", reply.content, drawing->answer, status != OXCART_OK ? ": " : "",
+             err.message);
     }
     return right;
 }

@@ -21,13 +21,7 @@ static bool play(struct oxcart_session *session, enum draw_kind kind, uint64_t s
 {
     struct drawing drawing;
     draw(kind, seed, &drawing);
-    const struct oxcart_media media = {.size = sizeof media,
-                                       .kind = kind == DRAW_CLIP ? OXCART_MEDIA_VIDEO : OXCART_MEDIA_IMAGE,
-                                       .pixels = drawing.pixels,
-                                       .n_frames = drawing.n_frames,
-                                       .height = drawing.height,
-                                       .width = drawing.width,
-                                       .frames_s = 1.0};
+    const struct oxcart_media media = demo_look_media(&drawing);
     const bool right = demo_look(session, &drawing, &media, show);
     draw_free(&drawing);
     return right;

@@ -4,23 +4,11 @@
  * timelines that are cut, and caches that are too small. Whatever the way to a timeline, the answer is the same.
  */
 #include "engine/session.h"
-#include "tests/demo_help.h"
-#include "tests/draw.h"
+#include "tests/demo_look.h"
 
 #define N_DRAWN 4
 
 static struct drawing drawn[N_DRAWN]; /* three pictures and a clip */
-
-static struct oxcart_media media_of(const struct drawing *drawing)
-{
-    return (struct oxcart_media){.size = sizeof(struct oxcart_media),
-                                 .kind = drawing->n_frames > 1 ? OXCART_MEDIA_VIDEO : OXCART_MEDIA_IMAGE,
-                                 .pixels = drawing->pixels,
-                                 .n_frames = drawing->n_frames,
-                                 .height = drawing->height,
-                                 .width = drawing->width,
-                                 .frames_s = 1.0};
-}
 
 static struct oxcart_session *open_session(struct oxcart_engine *engine, const struct oxcart_session_options *options)
 {
@@ -41,9 +29,10 @@ static enum oxcart_status show(struct oxcart_session *session, const size_t *whi
     ox_buf_add_c(&json, "{\"thinking_mode\": \"disabled\", \"messages\": [");
     for (size_t i = 0; i < n; i++) {
         const struct drawing *drawing = &drawn[which[i]];
-        media[i] = media_of(drawing);
-        ox_buf_printf(&json, "%s{\"role\": \"user\", \"content\": [{\"type\": \"%s\"}, {\"type\": \"text\", \"text\": \"%s\"}]}",
-                      i > 0 ? ", " : "", drawing->n_frames > 1 ? "video" : "image", drawing->question);
+        media[i] = demo_look_media(drawing);
+        ox_buf_printf(
+            &json, "%s{\"role\": \"user\", \"content\": [{\"type\": \"%s\"}, {\"type\": \"text\", \"text\": \"%s\"}]}",
+            i > 0 ? ", " : "", drawing->n_frames > 1 ? "video" : "image", drawing->question);
         if (i + 1 < n) {
             ox_buf_printf(&json, ", {\"role\": \"assistant\", \"content\": \"%s\"}", drawing->answer);
         }
@@ -104,7 +93,8 @@ static void test_turns(struct oxcart_engine *engine)
         OK(good && same_reply(&reply, &fresh), "%zu turns: \"%s\", as at once", n, reply.content);
         OK((size_t)result.n_media == n_features(&drawn[turns[n - 1]]), "only the new picture is computed: %d tokens",
            result.n_media);
-        OK(result.media_s > 0.0 && result.media_s < result.prompt_s, "in %.3f s of %.3f", result.media_s, result.prompt_s);
+        OK(result.media_s > 0.0 && result.media_s < result.prompt_s, "in %.3f s of %.3f", result.media_s,
+           result.prompt_s);
         OK(session->pictures.n == n, "%zu pictures are known", session->pictures.n);
         OK(n == 1 || result.n_cached > 0, "%d tokens were kept", result.n_cached);
         oxcart_session_close(&other);
@@ -125,8 +115,8 @@ static void test_other_picture(struct oxcart_engine *engine)
     struct demo_reply again = {0};
     struct oxcart_result result = {.size = sizeof result};
     static const size_t which[] = {0};
-    for (uint64_t seed = 100; twin.height != kept.height || twin.width != kept.width ||
-                              strcmp(twin.answer, kept.answer) == 0; seed++) {
+    for (uint64_t seed = 100;
+         twin.height != kept.height || twin.width != kept.width || strcmp(twin.answer, kept.answer) == 0; seed++) {
         draw_free(&twin);
         draw(DRAW_PICTURE, seed, &twin);
     }
@@ -136,7 +126,8 @@ static void test_other_picture(struct oxcart_engine *engine)
     drawn[0] = twin;
     OK(ask(session, which, 1, &second, &result) && result.n_prompt == n_prompt &&
            (size_t)result.n_media == n_features(&twin) && result.n_cached > 0 &&
-           (size_t)(result.n_prompt - result.n_cached) > n_features(&twin), "another of the same size is computed");
+           (size_t)(result.n_prompt - result.n_cached) > n_features(&twin),
+       "another of the same size is computed");
     OK(strcmp(first.content, kept.answer) == 0 && strcmp(second.content, twin.answer) == 0, "\"%s\", then \"%s\"",
        first.content, second.content);
     drawn[0] = kept;
@@ -156,7 +147,7 @@ static void test_append(struct oxcart_engine *engine)
     struct demo_reply a = {0};
     struct demo_reply b = {0};
     struct oxcart_result result = {.size = sizeof result};
-    const struct oxcart_media media = media_of(&drawn[1]);
+    const struct oxcart_media media = demo_look_media(&drawn[1]);
     const int32_t *ids = NULL;
     OK(show(whole, which, 1, &err) == OXCART_OK, "a conversation %s", err.message);
     const size_t n = oxcart_session_tokens(whole, &ids);
@@ -169,9 +160,11 @@ static void test_append(struct oxcart_engine *engine)
     const int32_t *other = NULL;
     OK(oxcart_session_tokens(pieces, &other) == n && memcmp(ids, other, n * sizeof *ids) == 0, "the same tokens");
     OK(demo_decode(whole, NULL, &a, &result) == OXCART_OK && demo_decode(pieces, NULL, &b, &result) == OXCART_OK &&
-           same_reply(&a, &b), "the same answer: %s", b.content);
+           same_reply(&a, &b),
+       "the same answer: %s", b.content);
     OK(oxcart_session_rewind(pieces, span.begin + span.n / 2, &err) == OXCART_OK && pieces->spans.len == 1 &&
-           pieces->spans.ptr[0].n == span.n / 2, "cut in the middle of the picture");
+           pieces->spans.ptr[0].n == span.n / 2,
+       "cut in the middle of the picture");
     OK(show(pieces, which, 1, &err) == OXCART_OK && demo_decode(pieces, NULL, &b, &result) == OXCART_OK &&
            same_reply(&a, &b) && (size_t)result.n_media == span.n - span.n / 2,
        "and shown whole again: the rest of it is computed, the same answer");
@@ -190,7 +183,8 @@ static void test_small_cache(struct oxcart_engine *engine)
     struct demo_reply b = {0};
     struct oxcart_result result = {.size = sizeof result};
     for (size_t from = 0; from < 3; from++) { /* the pictures before it are no longer part of it */
-        const bool good = ask(small, which + from, 3 - from, &a, &result) && ask(large, which + from, 3 - from, &b, &result);
+        const bool good =
+            ask(small, which + from, 3 - from, &a, &result) && ask(large, which + from, 3 - from, &b, &result);
         size_t n_encoded = 0;
         for (size_t i = 0; i < small->pictures.n; i++) {
             n_encoded += small->pictures.list[i]->features != NULL ? 1 : 0;
@@ -243,7 +237,7 @@ static void test_text(struct oxcart_engine *engine)
 {
     struct oxcart_session *session = open_session(engine, NULL);
     struct oxcart_error err = {0};
-    struct oxcart_media media = media_of(&drawn[3]);
+    struct oxcart_media media = demo_look_media(&drawn[3]);
     char *text = NULL;
     size_t len = 0;
     const int32_t *ids = NULL;
@@ -259,14 +253,15 @@ static void test_text(struct oxcart_engine *engine)
         }
         ox_buf_add_c(&expected, "]<]end of image[>[");
     }
-    OK(text != NULL && ox_str_is(ox_buf_str(&expected), text), "a time, the brackets and the placeholders of each frame pair");
+    OK(text != NULL && ox_str_is(ox_buf_str(&expected), text),
+       "a time, the brackets and the placeholders of each frame pair");
     ox_buf_fini(&expected);
     oxcart_free(text);
     media.frames_s = 0.0;
     OK(oxcart_session_rewind(session, 0, &err) == OXCART_OK &&
            oxcart_session_append_media(session, &media, &err) == OXCART_OK &&
-           oxcart_session_tokens(session, NULL) ==
-               n_features(&drawn[3]) + (size_t)drawn[3].n_frames, "no times where there is no speed");
+           oxcart_session_tokens(session, NULL) == n_features(&drawn[3]) + (size_t)drawn[3].n_frames,
+       "no times where there is no speed");
     oxcart_session_close(&session);
 }
 
@@ -285,23 +280,25 @@ static void on_message(void *user, enum oxcart_log_level level, const char *text
 static void test_refusals(struct oxcart_engine *engine)
 {
     struct heard heard = {0};
-    const struct oxcart_session_options options = {.size = sizeof options, .n_ctx = 200, .max_frames = 4,
-                                                   .message = on_message, .user = &heard};
+    const struct oxcart_session_options options = {
+        .size = sizeof options, .n_ctx = 200, .max_frames = 4, .message = on_message, .user = &heard};
     struct oxcart_session *session = open_session(engine, &options);
     struct oxcart_error err = {0};
-    struct oxcart_media media = media_of(&drawn[0]);
+    struct oxcart_media media = demo_look_media(&drawn[0]);
     struct oxcart_messages_options talk = {.size = sizeof talk};
     static const char bare[] = "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}]}";
-    static const char named[] =
-        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": \"no/such.png\"}]}]}";
+    static const char named[] = "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", "
+                                "\"image_url\": \"no/such.png\"}]}]}";
     static const char spelled[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"]<]image[>[\"}]}";
     static const char remote[] = "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", "
                                  "\"image_url\": \"http://localhost/x.png\"}]}]}";
     const int32_t placeholder[] = {5, engine->config.image_token};
     OK(oxcart_session_append(session, placeholder, 2, &err) == OXCART_E_ARG, "a placeholder alone: %s", err.message);
     OK(oxcart_session_set_tokens(session, placeholder, 2, &err) == OXCART_E_ARG &&
-           oxcart_session_tokens(session, NULL) == 0, "set: %s", err.message);
-    OK(oxcart_session_score(session, placeholder, 2, (double[2]){0.0}, &err) == OXCART_E_ARG, "scored: %s", err.message);
+           oxcart_session_tokens(session, NULL) == 0,
+       "set: %s", err.message);
+    OK(oxcart_session_score(session, placeholder, 2, (double[2]){0.0}, &err) == OXCART_E_ARG, "scored: %s",
+       err.message);
     OK(oxcart_session_set_messages(session, bare, sizeof bare - 1, NULL, &err) == OXCART_E_ARG, "no picture: %s",
        err.message);
     talk.media = &media;
@@ -312,14 +309,14 @@ static void test_refusals(struct oxcart_engine *engine)
        err.message);
     talk.n_media = 1;
     two[0].kind = OXCART_MEDIA_VIDEO;
-    OK(oxcart_session_set_messages(session, bare, sizeof bare - 1, &talk, &err) == OXCART_E_ARG, "a clip for a picture: %s",
-       err.message);
+    OK(oxcart_session_set_messages(session, bare, sizeof bare - 1, &talk, &err) == OXCART_E_ARG,
+       "a clip for a picture: %s", err.message);
     talk.n_media = 0;
     OK(oxcart_session_set_messages(session, named, sizeof named - 1, &talk, &err) == OXCART_E_ARG,
        "a file where none may be named: %s", err.message);
     talk.media_files = 1;
-    OK(oxcart_session_set_messages(session, remote, sizeof remote - 1, &talk, &err) == OXCART_E_ARG, "from the network: %s",
-       err.message);
+    OK(oxcart_session_set_messages(session, remote, sizeof remote - 1, &talk, &err) == OXCART_E_ARG,
+       "from the network: %s", err.message);
     talk.allow_special = 1;
     OK(oxcart_session_set_messages(session, spelled, sizeof spelled - 1, &talk, &err) == OXCART_E_ARG,
        "a placeholder that the text spells: %s", err.message);
@@ -332,7 +329,7 @@ static void test_refusals(struct oxcart_engine *engine)
     wrong = media;
     wrong.width = 0;
     OK(oxcart_session_append_media(session, &wrong, &err) == OXCART_E_ARG, "no columns: %s", err.message);
-    wrong = media_of(&drawn[3]);
+    wrong = demo_look_media(&drawn[3]);
     OK(oxcart_session_append_media(session, &wrong, &err) == OXCART_E_MEDIA, "too many frames: %s", err.message);
     wrong = media;
     wrong.height = 1;
@@ -360,7 +357,7 @@ static void test_blind(void)
     struct oxcart_session *session = demo_session(engine, 64);
     struct oxcart_error err = {0};
     struct oxcart_engine_info info = {.size = sizeof info};
-    const struct oxcart_media media = media_of(&drawn[0]);
+    const struct oxcart_media media = demo_look_media(&drawn[0]);
     OK(oxcart_engine_info(engine, &info) == OXCART_OK && info.has_vision == 0, "a model for text only");
     OK(oxcart_session_append_media(session, &media, &err) == OXCART_E_STATE, "cannot see: %s", err.message);
     oxcart_session_close(&session);
@@ -372,7 +369,7 @@ static void test_text_only(struct oxcart_engine *engine)
 {
     static const char without[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}";
     const size_t which[] = {0};
-    const struct oxcart_media media = media_of(&drawn[0]);
+    const struct oxcart_media media = demo_look_media(&drawn[0]);
     const struct oxcart_messages_options options = {.size = sizeof options, .media = &media, .n_media = 1};
     const int32_t image = engine->config.image_token;
     struct oxcart_session *session = demo_session(engine, 1024);

@@ -28,8 +28,8 @@ static void draw_all(void)
         draw(i == CLIP ? DRAW_CLIP : other, 10 + i, &drawn[i]);
     }
     struct drawing *twin = &drawn[TWIN];
-    for (uint64_t seed = 100; twin->height != drawn[0].height || twin->width != drawn[0].width ||
-                              strcmp(twin->answer, drawn[0].answer) == 0;
+    for (uint64_t seed = 100;
+         twin->height != drawn[0].height || twin->width != drawn[0].width || strcmp(twin->answer, drawn[0].answer) == 0;
          seed++) {
         draw_free(twin);
         draw(DRAW_PICTURE, seed, twin);
@@ -45,24 +45,13 @@ struct talk {
     struct demo_reply alone; /* what a session says */
 };
 
-static struct oxcart_media media_of(const struct drawing *drawing)
-{
-    return (struct oxcart_media){.size = sizeof(struct oxcart_media),
-                                 .kind = drawing->n_frames > 1 ? OXCART_MEDIA_VIDEO : OXCART_MEDIA_IMAGE,
-                                 .pixels = drawing->pixels,
-                                 .n_frames = drawing->n_frames,
-                                 .height = drawing->height,
-                                 .width = drawing->width,
-                                 .frames_s = 1.0};
-}
-
 /* Write the conversation and its media; returns their number. */
 static size_t write_talk(const struct talk *talk, struct oxcart_media media[MOST], struct ox_buf *json)
 {
     ox_buf_add_c(json, "{\"thinking_mode\": \"disabled\", \"messages\": [");
     for (size_t i = 0; i < talk->n; i++) {
         const struct drawing *drawing = &drawn[talk->which[i]];
-        media[i] = media_of(drawing);
+        media[i] = demo_look_media(drawing);
         ox_buf_printf(json, "%s{\"role\": \"user\", \"content\": [{\"type\": \"%s\"}, \"%s\"]}", i > 0 ? ", " : "",
                       drawing->n_frames > 1 ? "video" : "image", drawing->question);
         if (i + 1 < talk->n || talk->tail != NULL) {
@@ -213,8 +202,7 @@ static void test_little_memory(struct oxcart_engine *engine)
     static struct asked asked[N];
     struct talk some[N] = {{.which = {0}, .n = 1}, {.which = {TWIN}, .n = 1}, {.which = {1}, .n = 1}};
     struct oxcart_engine_info info = {.size = sizeof info};
-    struct oxcart_scheduler_options options = {
-        .size = sizeof options, .n_ctx = 600, .n_parallel = N, .media_bytes = 1};
+    struct oxcart_scheduler_options options = {.size = sizeof options, .n_ctx = 600, .n_parallel = N, .media_bytes = 1};
     struct oxcart_sampling sampling = exact();
     struct serving serving;
     bool same = oxcart_engine_info(engine, &info) == OXCART_OK;
@@ -235,8 +223,10 @@ static void test_little_memory(struct oxcart_engine *engine)
         same = is_alone(&asked[i], &some[i]);
     }
     const struct oxcart_scheduler_stats stats = serving_stats(&serving);
-    OK(same && stats.n_paused > 0, "where memory is short answers are the same: %" PRIu64 " times it was given up, %" PRIu64
-       " pictures were encoded", stats.n_paused, stats.n_encoded);
+    OK(same && stats.n_paused > 0,
+       "where memory is short answers are the same: %" PRIu64 " times it was given up, %" PRIu64
+       " pictures were encoded",
+       stats.n_paused, stats.n_encoded);
     serving_close(&serving, OXCART_STOP_FINISH);
 }
 
@@ -311,7 +301,7 @@ static void test_loading(struct oxcart_engine *engine)
     options.message = hear;
     OK(oxcart_prompt_from_messages(engine, bare, sizeof bare - 1, &options, &prompt, &err) == OXCART_OK,
        "a PNG file is decoded %s", err.message);
-    media = media_of(&drawn[0]);
+    media = demo_look_media(&drawn[0]);
     OK(oxcart_prompt_from_messages(engine, bare, sizeof bare - 1, &options, &pixels, &err) == OXCART_OK &&
            pixels->ids.len == prompt->ids.len && pixels->spans.len == 1 && pixels->pictures.n == 1 &&
            memcmp(pixels->pictures.list[0]->media.pixels, prompt->pictures.list[0]->media.pixels,
@@ -324,7 +314,7 @@ static void test_loading(struct oxcart_engine *engine)
         .size = sizeof media, .kind = OXCART_MEDIA_IMAGE, .bytes = (const uint8_t *)file.ptr, .n_bytes = 60};
     OK(oxcart_prompt_from_messages(engine, bare, sizeof bare - 1, &options, &prompt, &err) == OXCART_E_MEDIA,
        "a broken one: %s", err.message);
-    media = media_of(&drawn[0]);
+    media = demo_look_media(&drawn[0]);
     options.max_pixels = -1;
     OK(oxcart_prompt_from_messages(engine, bare, sizeof bare - 1, &options, &prompt, &err) == OXCART_E_ARG,
        "no such size: %s", err.message);
@@ -495,8 +485,7 @@ static void test_no_memory(struct oxcart_engine *engine)
         struct oxcart_error err = {0};
         memset(told, 0, sizeof told);
         oom_arm(n);
-        enum oxcart_status status =
-            oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &prompt, &err);
+        enum oxcart_status status = oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &prompt, &err);
         for (size_t i = 0; status == OXCART_OK && i < 2; i++) {
             status = hand_in(s, prompt, false, &told[i], NULL);
         }

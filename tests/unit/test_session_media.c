@@ -7,8 +7,7 @@
 #include "engine/session.h"
 #include "os/file.h"
 #include "os/folder.h"
-#include "tests/demo_help.h"
-#include "tests/draw.h"
+#include "tests/demo_look.h"
 #include "tests/oom.h"
 
 #define FILE_NAME "test_session_media.oxs"
@@ -17,17 +16,6 @@
 #define N_NEXT 12
 
 static struct drawing drawn[N_DRAWN];
-
-static struct oxcart_media media_of(const struct drawing *drawing)
-{
-    return (struct oxcart_media){.size = sizeof(struct oxcart_media),
-                                 .kind = drawing->n_frames > 1 ? OXCART_MEDIA_VIDEO : OXCART_MEDIA_IMAGE,
-                                 .pixels = drawing->pixels,
-                                 .n_frames = drawing->n_frames,
-                                 .height = drawing->height,
-                                 .width = drawing->width,
-                                 .frames_s = 1.0};
-}
 
 /* A picture, a clip and the picture again, each with its question; then `more` or the last question. */
 static enum oxcart_status show(struct oxcart_session *session, const char *more, struct oxcart_error *err)
@@ -38,7 +26,7 @@ static enum oxcart_status show(struct oxcart_session *session, const char *more,
     ox_buf_add_c(&json, "{\"thinking_mode\": \"disabled\", \"messages\": [");
     for (size_t i = 0; i < 3; i++) {
         const struct drawing *drawing = &drawn[which[i]];
-        media[i] = media_of(drawing);
+        media[i] = demo_look_media(drawing);
         ox_buf_printf(&json, "%s{\"role\": \"user\", \"content\": [{\"type\": \"%s\"}, \"%s\"]}", i > 0 ? ", " : "",
                       drawing->n_frames > 1 ? "video" : "image", drawing->question);
         if (i < 2 || more != NULL) {
@@ -95,7 +83,8 @@ static void test_save(struct oxcart_engine *engine)
        "saved %s", err.message);
     const size_t n = oxcart_session_tokens(session, NULL);
     OK(goes_on(session, &expected, &result), "the session goes on");
-    OK(oxcart_session_load(other, FILE_NAME, NULL, NULL, &err) == OXCART_OK && oxcart_session_tokens(other, NULL) == n &&
+    OK(oxcart_session_load(other, FILE_NAME, NULL, NULL, &err) == OXCART_OK &&
+           oxcart_session_tokens(other, NULL) == n &&
            memcmp(other->ids.ptr, session->ids.ptr, n * sizeof(int32_t)) == 0,
        "another one loads it %s", err.message);
     OK(other->spans.len == session->spans.len && other->pictures.n == 2 &&
@@ -105,9 +94,9 @@ static void test_save(struct oxcart_engine *engine)
            n_encoded(other) == 0,
        "and goes on with the same bits, nothing is encoded");
     /* pictures are shown again, and more is said */
-    OK(oxcart_session_load(other, FILE_NAME, NULL, NULL, &err) == OXCART_OK && show(other, "Hello!", &err) == OXCART_OK &&
-           goes_on(other, &found, &result) && result.n_cached > (int32_t)n - 20 && n_encoded(other) == 0 &&
-           other->pictures.n == 2,
+    OK(oxcart_session_load(other, FILE_NAME, NULL, NULL, &err) == OXCART_OK &&
+           show(other, "Hello!", &err) == OXCART_OK && goes_on(other, &found, &result) &&
+           result.n_cached > (int32_t)n - 20 && n_encoded(other) == 0 && other->pictures.n == 2,
        "its pictures are known again: %d of %zu tokens kept", result.n_cached, n);
     struct demo_reply fresh = {0};
     OK(show(session, "Hello!", &err) == OXCART_OK && goes_on(session, &fresh, &result) && same_bits(&fresh, &found),
@@ -116,8 +105,8 @@ static void test_save(struct oxcart_engine *engine)
     const struct ox_span clip = other->spans.ptr[1];
     OK(oxcart_session_load(other, FILE_NAME, NULL, NULL, &err) == OXCART_OK &&
            oxcart_session_rewind(other, clip.begin + 1, &err) == OXCART_OK && show(other, NULL, &err) == OXCART_OK &&
-           goes_on(other, &found, &result) && same_bits(&found, &expected) && result.n_cached == (int32_t)clip.begin + 1 &&
-           n_encoded(other) == 2,
+           goes_on(other, &found, &result) && same_bits(&found, &expected) &&
+           result.n_cached == (int32_t)clip.begin + 1 && n_encoded(other) == 2,
        "rewound and shown again: the same bits");
     /* saved in the middle of a clip */
     OK(oxcart_session_rewind(other, clip.begin + 1, &err) == OXCART_OK &&
@@ -140,7 +129,8 @@ static void test_other_picture(struct oxcart_engine *engine)
     struct ox_buf file = {0};
     struct drawing kept = drawn[0];
     drawn[0] = drawn[2];
-    OK(show(session, NULL, &err) == OXCART_OK && oxcart_session_save(session, FILE_NAME ".other", NULL, 0, &err) == OXCART_OK &&
+    OK(show(session, NULL, &err) == OXCART_OK &&
+           oxcart_session_save(session, FILE_NAME ".other", NULL, 0, &err) == OXCART_OK &&
            goes_on(session, &found, &result) && !same_bits(&found, &expected),
        "another picture of the same size, another answer");
     drawn[0] = kept;
