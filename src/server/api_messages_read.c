@@ -177,25 +177,6 @@ static bool read_user(struct ox_talk *talk, const struct ox_json_at *content)
 
 /* ---- the assistant ---------------------------------------------------------------------------------------------- */
 
-static bool read_use(struct ox_talk *talk, const struct ox_json_at *use)
-{
-    const struct ox_json_at id = ox_json_member(use, "id");
-    const struct ox_json_at name = ox_json_member(use, "name");
-    const struct ox_json_at input = ox_json_member(use, "input");
-    if (json_string_length(id.value) == 0) {
-        return ox_talk_expected(talk, &id, "a string that is not empty");
-    }
-    if (json_string_length(name.value) == 0) {
-        return ox_talk_expected(talk, &name, "a string that is not empty");
-    }
-    if (!json_is_object(input.value)) {
-        return ox_talk_expected(talk, &input, "an object");
-    }
-    ox_talk_call(talk, json_object_get(use->value, "id"), json_object_get(use->value, "name"),
-                 json_object_get(use->value, "input"));
-    return true;
-}
-
 static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *block)
 {
     enum { TEXT, THINKING, REDACTED, USE };
@@ -217,7 +198,7 @@ static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *
         ox_buf_add_str(&talk->reasoning, ox_json_text(thinking.value));
         return json_is_string(thinking.value) || ox_talk_expected(talk, &thinking, "a string");
     case USE:
-        return read_use(talk, block);
+        return ox_talk_call(talk, block, "id", "input", false);
     case REDACTED:
     default:
         return true;

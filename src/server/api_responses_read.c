@@ -117,21 +117,7 @@ static bool read_message(struct ox_talk *talk, const struct ox_json_at *item)
 
 static bool read_call(struct ox_talk *talk, const struct ox_json_at *item)
 {
-    const struct ox_json_at id = ox_json_member(item, "call_id");
-    const struct ox_json_at name = ox_json_member(item, "name");
-    const struct ox_json_at arguments = ox_json_member(item, "arguments");
-    if (json_string_length(id.value) == 0) {
-        return ox_talk_expected(talk, &id, "a string that is not empty");
-    }
-    if (json_string_length(name.value) == 0) {
-        return ox_talk_expected(talk, &name, "a string that is not empty");
-    }
-    if (!json_is_string(arguments.value)) {
-        return ox_talk_expected(talk, &arguments, "a string that holds an object in JSON");
-    }
-    ox_talk_call(talk, json_object_get(item->value, "call_id"), json_object_get(item->value, "name"),
-                 json_object_get(item->value, "arguments"));
-    return true;
+    return ox_talk_call(talk, item, "call_id", "arguments", true);
 }
 
 static bool read_result(struct ox_talk *talk, const struct ox_json_at *item)

@@ -230,14 +230,31 @@ void ox_talk_assistant(struct ox_talk *talk)
     }
 }
 
-void ox_talk_call(struct ox_talk *talk, json_t *id, json_t *name, json_t *arguments)
+bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char *id, const char *arguments,
+                  bool as_text)
 {
+    const struct ox_json_at id_at = ox_json_member(at, id);
+    const struct ox_json_at name_at = ox_json_member(at, "name");
+    const struct ox_json_at arguments_at = ox_json_member(at, arguments);
+    const struct ox_str id_text = ox_json_text(id_at.value);
+    if (id_text.len == 0) {
+        return ox_talk_expected(talk, &id_at, "a string that is not empty");
+    }
+    if (json_string_length(name_at.value) == 0) {
+        return ox_talk_expected(talk, &name_at, "a string that is not empty");
+    }
+    if (as_text && !json_is_string(arguments_at.value)) {
+        return ox_talk_expected(talk, &arguments_at, "a string that holds an object in JSON");
+    }
+    if (!as_text && !json_is_object(arguments_at.value)) {
+        return ox_talk_expected(talk, &arguments_at, "an object");
+    }
     ox_talk_assistant(talk);
     json_t *function = json_object();
-    ox_json_set(&function, "name", json_incref(name));
-    ox_json_set(&function, "arguments", json_incref(arguments));
+    ox_json_set(&function, "name", json_incref(json_object_get(at->value, "name")));
+    ox_json_set(&function, "arguments", json_incref(json_object_get(at->value, arguments)));
     json_t *call = json_object();
-    ox_json_set(&call, "id", json_incref(id));
+    ox_json_set(&call, "id", json_incref(json_object_get(at->value, id)));
     ox_json_set(&call, "type", ox_json_new_text(ox_str_c("function")));
     ox_json_set(&call, "function", function);
     if (talk->calls == NULL) {
@@ -245,9 +262,10 @@ void ox_talk_call(struct ox_talk *talk, json_t *id, json_t *name, json_t *argume
     }
     ox_json_append(&talk->calls, call);
     if (talk->calls == NULL ||
-        json_object_setn_new_nocheck(talk->call_ids, json_string_value(id), json_string_length(id), json_true()) != 0) {
+        json_object_setn_new_nocheck(talk->call_ids, id_text.ptr, id_text.len, json_true()) != 0) {
         talk->system.failed = true; /* as good a place as any: finish tells */
     }
+    return true;
 }
 
 bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *content)

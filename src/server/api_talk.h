@@ -78,9 +78,12 @@ bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json
 /* A user's message of these parts (taken). */
 void ox_talk_user(struct ox_talk *talk, json_t *parts);
 
-/* What the assistant thought, said and called. arguments: an object or a string with one, borrowed. */
+/* What follows is the assistant's: add to reasoning and said. */
 void ox_talk_assistant(struct ox_talk *talk);
-void ox_talk_call(struct ox_talk *talk, json_t *id, json_t *name, json_t *arguments);
+
+/* A call at a place: {"name", ID: string, ARGUMENTS: an object, or as_text a string that holds one}. */
+bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char *id, const char *arguments,
+                  bool as_text) OX_MUST_USE;
 
 /* The result of a call (parts or text, taken) whose id stands at a place; it must be of the assistant's latest message. */
 bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *content) OX_MUST_USE;
