@@ -28,9 +28,9 @@ END
 touch -d '1 hour ago' "$tree/.build/config.h" "$tree/.build/one.c"
 : > "$tree/.build/stamp-h1"
 
-quickstart() {
+quickstart() { # [VERB]
     status=0
-    err=$(PATH=$work/bin:$PATH MAKEFLAGS='' MFLAGS='' "$tree/src/quickstart" build 2>&1 > "$work/out") || status=$?
+    err=$(PATH=$work/bin:$PATH MAKEFLAGS='' MFLAGS='' "$tree/src/quickstart" "${1-build}" 2>&1 > "$work/out") || status=$?
 }
 quickstart
 is "$status:$err:$(cat "$work/out")" "0:quickstart: building (about a minute):" "something to build"
@@ -42,6 +42,14 @@ touch "$tree/.build/one.c"
 touch -d '1 minute ago' "$tree/.build/one.lo"
 quickstart
 is "$status:$err" "0:quickstart: building (about a minute)" "a source that changed"
+# The tests' packages came after the first build.
+printf 'check check-long:\n\t@echo "# PASS: 1"\n' >> "$tree/.build/Makefile"
+quickstart check
+has "$err" "^quickstart: configuring in " "configured again for the tests"
+quickstart check
+is "$(printf '%s\n' "$err" | grep -c configuring)" 0 "once"
+quickstart
+is "$(printf '%s\n' "$err" | grep -c configuring)" 0 "and not back"
 # shellcheck disable=SC2016
 printf 'all-am:\n\techo no --mode=x compiler; false\nall:\n\t$(MAKE) all-am\n' > "$tree/.build/Makefile"
 quickstart
