@@ -307,6 +307,14 @@ enum oxcart_constraint {
 OXCART_API enum oxcart_status oxcart_schema_check(const char *json_schema, size_t json_schema_bytes,
                                                   struct oxcart_error *err);
 
+struct oxcart_sampling;
+
+/* The same for what sampling's constraint asks of an answer of engine; tools: the JSON array of the conversation's (NULL:
+ * none). What was made to find that out is kept, so that the answer begins sooner. Any thread. */
+OXCART_API enum oxcart_status oxcart_constraint_check(struct oxcart_engine *engine,
+                                                      const struct oxcart_sampling *sampling, const char *tools,
+                                                      size_t tools_bytes, struct oxcart_error *err);
+
 /* How to draw tokens. Negative temperature, top_p, top_k, min_p: the checkpoint's generation_config.json, else
  * 1.0, 0.95, 40, 0. A structure of zeros with size set draws greedily; start from oxcart_sampling_default. */
 struct oxcart_sampling {

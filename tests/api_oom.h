@@ -5,9 +5,17 @@
 #ifndef OX_TESTS_API_OOM_H
 #define OX_TESTS_API_OOM_H
 
+#include "engine/engine.h"
 #include "tests/api_help.h"
 #include "tests/oom.h"
 #include "tests/tap.h"
+
+/* No grammar was made yet: a request has to make its own. */
+static inline void api_forget_grammars(const struct ox_api_context *context)
+{
+    ox_grammars_fini(&context->engine->grammars);
+    OX_CHECK(ox_grammars_init(&context->engine->grammars));
+}
 
 /* A request is read, or the server is out of memory. */
 static inline void api_read_oom(const struct ox_api *api, const struct ox_api_context *context, const char *json)
@@ -18,6 +26,7 @@ static inline void api_read_oom(const struct ox_api *api, const struct ox_api_co
     for (bool failed = true; failed && good; n++) {
         struct ox_ask ask = {0};
         struct ox_api_error error = {0};
+        api_forget_grammars(context);
         oom_arm(n);
         const bool read = api->read(context, body, &ask, &error);
         failed = oom_disarm();

@@ -80,6 +80,15 @@ static enum ox_status need_grammar(struct ox_constraint *c, json_t *tools, const
     return status;
 }
 
+enum ox_status ox_constraint_check(struct oxcart_engine *engine, json_t *tools, const struct oxcart_sampling *options,
+                                   struct ox_error *err)
+{
+    struct ox_constraint c = {.engine = engine};
+    const enum ox_status status = need_grammar(&c, tools, options, err);
+    ox_grammars_leave(&engine->grammars, &c.grammar);
+    return status;
+}
+
 enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine *engine, bool chat,
                                    json_t *tools, int32_t last, const struct oxcart_sampling *options,
                                    struct ox_error *err)

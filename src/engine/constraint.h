@@ -29,6 +29,10 @@ enum ox_status ox_constraint_begin(struct ox_constraint *c, struct oxcart_engine
                                    struct ox_error *err) OX_MUST_USE;
 void ox_constraint_fini(struct ox_constraint *c);
 
+/* Can a reply be held to the options? The grammar is kept for it. */
+enum ox_status ox_constraint_check(struct oxcart_engine *engine, json_t *tools, const struct oxcart_sampling *options,
+                                   struct ox_error *err) OX_MUST_USE;
+
 /* The ids that may come next, a bit each, in c->allowed. reasoning: the reply is in its thinking. */
 enum ox_status ox_constraint_mask(struct ox_constraint *c, bool reasoning, struct ox_error *err) OX_MUST_USE;
 

@@ -2,6 +2,7 @@
  *
  * A session's decoding: draw a token, tell the caller, decide whether the answer is over, compute the next.
  */
+#include "base/json.h"
 #include "engine/generation.h"
 #include "engine/session.h"
 #include "os/clock.h"
@@ -80,5 +81,21 @@ enum oxcart_status oxcart_schema_check(const char *json_schema, size_t json_sche
     const struct ox_str text = ox_str_make(json_schema, json_schema_bytes);
     const enum ox_status status = ox_grammar_from_text(text, "json-schema", true, &grammar, &inner);
     ox_grammar_free(grammar);
+    return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
+}
+
+enum oxcart_status oxcart_constraint_check(struct oxcart_engine *engine, const struct oxcart_sampling *sampling,
+                                           const char *tools, size_t tools_bytes, struct oxcart_error *err)
+{
+    struct ox_error inner = {0};
+    json_t *tree = NULL;
+    enum ox_status status = OX_OK;
+    if (tools != NULL) {
+        status = ox_json_parse(ox_str_make(tools, tools_bytes), "tools", &tree, &inner);
+    }
+    if (status == OX_OK) {
+        status = ox_constraint_check(engine, tree, sampling, &inner);
+    }
+    json_decref(tree);
     return status == OX_OK ? OXCART_OK : ox_export_error(&inner, err);
 }

@@ -267,6 +267,37 @@ bool ox_api_read_sampling(const struct ox_api_context *context, json_t *body, st
     return true;
 }
 
+/* ---- calls ------------------------------------------------------------------------------------------------------ */
+
+bool ox_api_hold_calls(const struct ox_api_context *context, struct ox_ask *ask, const struct ox_api_calls *calls,
+                       struct ox_api_error *error)
+{
+    const bool must = calls->required || calls->strict;
+    if (!must && !calls->single) {
+        return true;
+    }
+    struct oxcart_sampling held = ask->sampling;
+    held.constraint = calls->required ? OXCART_CONSTRAINT_TOOLS_REQUIRED : OXCART_CONSTRAINT_TOOLS;
+    held.tool = calls->name;
+    held.single_call = calls->single ? 1 : 0;
+    struct ox_buf tools = {0};
+    struct oxcart_error err = {0};
+    ox_json_write(calls->tools, &tools);
+    enum oxcart_status status = OXCART_E_NOMEM;
+    if (!ox_buf_failed(&tools)) {
+        status = oxcart_constraint_check(context->engine, &held, tools.ptr, tools.len, &err);
+    }
+    ox_buf_fini(&tools);
+    if (status == OXCART_E_NOMEM) {
+        return ox_api_refuse_nomem(error);
+    }
+    if (status == OXCART_OK) {
+        ask->sampling = held;
+    }
+    return status == OXCART_OK || !must ||
+           ox_api_refuse(error, 400, "invalid_request_error", "invalid_schema", "tools", "%s", err.message);
+}
+
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 void ox_api_add_event(struct ox_buf *out, const char *name, json_t *data)

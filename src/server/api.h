@@ -145,6 +145,20 @@ bool ox_api_read_bool(const json_t *body, const char *key, bool *out, struct ox_
 /* A string or an array of strings that end the answer; key names it in errors. NULL: none. */
 bool ox_api_read_stop(json_t *value, const char *key, struct ox_ask *ask, struct ox_api_error *error);
 
+/* How an answer may call. */
+struct ox_api_calls {
+    const json_t *tools;
+    const char *name; /* the only one that may be called, kept by ask; NULL: any */
+    bool required;    /* at least one call, and nothing else */
+    bool strict;      /* a tool wants its arguments to validate */
+    bool single;      /* at most one call */
+};
+
+/* Constrain ask's answer so. Tools that may be called, and are not strict, are called as the model likes: their schemas may
+ * say more than can be held to, and a limit of one call is kept only if they can. False: what must be held to cannot. */
+bool ox_api_hold_calls(const struct ox_api_context *context, struct ox_ask *ask, const struct ox_api_calls *calls,
+                       struct ox_api_error *error);
+
 /* One server-sent event: "event: NAME" unless name is NULL, "data: " and the tree, taken; NULL marks out as failed. */
 void ox_api_add_event(struct ox_buf *out, const char *name, json_t *data);
 

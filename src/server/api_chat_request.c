@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "server/api_openai.h"
 #include "server/recall.h"
-#include "text/grammar.h"
 
 #define MAX_TOOL_NAME_BYTES 256
 
@@ -398,15 +397,6 @@ static bool read_tool(const json_t *tool, size_t i, bool *strict, struct ox_api_
     return true;
 }
 
-/* How tools may be called. */
-struct calling {
-    json_t *tools;    /* borrowed; NULL: none, or none are shown */
-    const char *name; /* the one that must be called */
-    bool required;
-    bool strict;
-    bool single;
-};
-
 static bool has_tool(const json_t *tools, struct ox_str name)
 {
     for (size_t i = 0; i < json_array_size(tools); i++) {
@@ -418,7 +408,7 @@ static bool has_tool(const json_t *tools, struct ox_str name)
     return false;
 }
 
-static bool read_choice(const json_t *body, struct calling *calling, struct ox_api_error *error)
+static bool read_choice(const json_t *body, struct ox_api_calls *calling, struct ox_api_error *error)
 {
     const json_t *choice = member(body, "tool_choice");
     const json_t *name = member(member(choice, "function"), "name");
@@ -446,41 +436,27 @@ static bool read_choice(const json_t *body, struct calling *calling, struct ox_a
     return true;
 }
 
-/* Can answers be held to the tools' schemas? */
-static bool check_tools(const struct ox_api_context *context, const struct calling *calling, struct ox_api_error *error)
+/* Are the tools' schemas short enough to be held to? */
+static bool check_size(const struct ox_api_context *context, const json_t *tools, struct ox_api_error *error)
 {
-    const struct ox_grammar_calls calls = {
-        .name = calling->name != NULL ? ox_str_c(calling->name) : ox_str_make(NULL, 0),
-        .text_first = !calling->required,
-        .parallel = !calling->single,
-    };
-    struct ox_grammar *grammar = NULL;
-    struct ox_error err = {0};
     struct ox_buf text = {0};
-    ox_json_write(calling->tools, &text);
+    ox_json_write(tools, &text);
     const bool failed = ox_buf_failed(&text);
     const size_t len = text.len;
     ox_buf_fini(&text);
     if (failed) {
         return ox_api_refuse_nomem(error);
     }
-    if (len > context->max_schema_bytes) {
-        return ox_openai_refuse(error, "schema_too_long", "tools",
-                                "tools: expected at most %zu bytes (--max-schema), found %zu",
-                                context->max_schema_bytes, len);
-    }
-    const enum ox_status status = ox_grammar_from_tools(calling->tools, "tools", &calls, true, &grammar, &err);
-    ox_grammar_free(grammar);
-    if (status == OX_E_NOMEM) {
-        return ox_api_refuse_nomem(error);
-    }
-    return status == OX_OK || ox_openai_refuse(error, "invalid_schema", "tools", "%s", err.message);
+    return len <= context->max_schema_bytes ||
+           ox_openai_refuse(error, "schema_too_long", "tools",
+                            "tools: expected at most %zu bytes (--max-schema), found %zu", context->max_schema_bytes,
+                            len);
 }
 
 static bool read_tools(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                        struct ox_api_error *error)
 {
-    struct calling calling = {0};
+    struct ox_api_calls calling = {0};
     bool parallel = true;
     json_t *tools = member(body, "tools");
     if (tools != NULL && !json_is_array(tools)) {
@@ -499,20 +475,14 @@ static bool read_tools(const struct ox_api_context *context, json_t *body, struc
     if (calling.tools == NULL) {
         return true;
     }
-    ox_json_set(&ask->conversation, "tools", json_incref(calling.tools));
+    ox_json_set(&ask->conversation, "tools", json_incref(tools));
     const bool must = calling.required || calling.strict;
-    if (!must && !calling.single) {
-        return true;
-    }
-    if (!check_tools(context, &calling, error)) {
+    if ((must || calling.single) && !check_size(context, calling.tools, error)) {
         const bool passed_over = !must && error->http_status == 400;
         *error = passed_over ? (struct ox_api_error){0} : *error;
         return passed_over;
     }
-    ask->sampling.constraint = calling.required ? OXCART_CONSTRAINT_TOOLS_REQUIRED : OXCART_CONSTRAINT_TOOLS;
-    ask->sampling.tool = calling.name;
-    ask->sampling.single_call = calling.single ? 1 : 0;
-    return true;
+    return ox_api_hold_calls(context, ask, &calling, error);
 }
 
 /* ---- the answer's form ------------------------------------------------------------------------------------------ */
@@ -544,17 +514,14 @@ static bool read_schema(const struct ox_api_context *context, const json_t *form
                                 context->max_schema_bytes, len);
     }
     struct oxcart_error err = {0};
-    const enum oxcart_status status = oxcart_schema_check(kept, len, &err);
-    if (status == OXCART_E_NOMEM) {
-        return ox_api_refuse_nomem(error);
-    }
-    if (status != OXCART_OK) {
-        return ox_openai_refuse(error, "invalid_schema", param, "%s", err.message);
-    }
     ask->sampling.constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
     ask->sampling.json_schema = kept;
     ask->sampling.json_schema_bytes = len;
-    return true;
+    const enum oxcart_status status = oxcart_constraint_check(context->engine, &ask->sampling, NULL, 0, &err);
+    if (status == OXCART_E_NOMEM) {
+        return ox_api_refuse_nomem(error);
+    }
+    return status == OXCART_OK || ox_openai_refuse(error, "invalid_schema", param, "%s", err.message);
 }
 
 static bool read_format(const struct ox_api_context *context, const json_t *body, struct ox_ask *ask,

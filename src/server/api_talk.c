@@ -8,7 +8,6 @@
 
 #include "base/json_build.h"
 #include "server/recall.h"
-#include "text/grammar.h"
 
 static json_t *text_of(const struct ox_buf *buf)
 {
@@ -357,56 +356,28 @@ bool ox_talk_need_schema(struct ox_talk *talk, const struct ox_json_at *at)
     if (!ox_ask_keep(talk->ask, schema)) {
         return ox_api_refuse_nomem(talk->error);
     }
-    const enum oxcart_status status = oxcart_schema_check(schema, len, &err);
+    struct oxcart_sampling *sampling = &talk->ask->sampling;
+    sampling->constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
+    sampling->json_schema = schema;
+    sampling->json_schema_bytes = len;
+    const enum oxcart_status status = oxcart_constraint_check(talk->context->engine, sampling, NULL, 0, &err);
     if (status != OXCART_OK) {
         ox_api_error_of(status, &err, talk->error);
         snprintf(talk->error->param, sizeof talk->error->param, "%.90s", at->path);
-        return false;
     }
-    talk->ask->sampling.constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
-    talk->ask->sampling.json_schema = schema;
-    talk->ask->sampling.json_schema_bytes = len;
-    return true;
+    return status == OXCART_OK;
 }
 
 /* ---- finish ----------------------------------------------------------------------------------------------------- */
 
-/* Can calls be held to the tools' schemas? */
-static bool check_tools(const struct ox_talk *talk)
+static bool hold_calls(const struct ox_talk *talk)
 {
-    const struct ox_grammar_calls calls = {
-        .name = talk->tool != NULL ? ox_str_c(talk->tool) : ox_str_make(NULL, 0),
-        .text_first = talk->choice != OX_TALK_REQUIRED,
-        .parallel = !talk->single,
-    };
-    struct ox_grammar *grammar = NULL;
-    struct ox_error err = {0};
-    const enum ox_status status = ox_grammar_from_tools(talk->tools, "tools", &calls, true, &grammar, &err);
-    ox_grammar_free(grammar);
-    if (status == OX_E_NOMEM) {
-        return ox_api_refuse_nomem(talk->error);
-    }
-    return status == OX_OK ||
-           ox_api_refuse(talk->error, 400, "invalid_request_error", "invalid_schema", "tools", "%s", err.message);
-}
-
-/* What calls must look like. Tools that may be called, and are not strict, are called as the model likes: their schemas
- * may say more than can be held to. */
-static bool constrain_calls(struct ox_talk *talk)
-{
-    struct oxcart_sampling *sampling = &talk->ask->sampling;
-    const bool must = talk->choice == OX_TALK_REQUIRED || talk->strict;
-    if (!must && !talk->single) {
-        return true;
-    }
-    if (!check_tools(talk)) {
-        return !must && talk->error->http_status == 400;
-    }
-    sampling->constraint =
-        talk->choice == OX_TALK_REQUIRED ? OXCART_CONSTRAINT_TOOLS_REQUIRED : OXCART_CONSTRAINT_TOOLS;
-    sampling->tool = talk->tool;
-    sampling->single_call = talk->single ? 1 : 0;
-    return true;
+    const struct ox_api_calls calls = {.tools = talk->tools,
+                                       .name = talk->tool,
+                                       .required = talk->choice == OX_TALK_REQUIRED,
+                                       .strict = talk->strict,
+                                       .single = talk->single};
+    return ox_api_hold_calls(talk->context, talk->ask, &calls, talk->error);
 }
 
 /* Do choice, tools and the answer's form go together? */
@@ -430,7 +401,7 @@ bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at, co
 {
     const bool shows_tools = talk->choice != OX_TALK_NONE && json_array_size(talk->tools) > 0;
     end_turn(talk);
-    if (!check_choice(talk, choice_at, format_at) || (shows_tools && !constrain_calls(talk))) {
+    if (!check_choice(talk, choice_at, format_at) || (shows_tools && !hold_calls(talk))) {
         return false;
     }
     json_t *conversation = json_object();

@@ -5,8 +5,8 @@
  */
 #include "server/recall.h"
 #include "tests/api_events.h"
+#include "tests/api_oom.h"
 #include "tests/demo_help.h"
-#include "tests/oom.h"
 
 #define HI "\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]"
 #define TOOL                                                                                                           \
@@ -522,27 +522,13 @@ static void test_random(void)
 
 /* ---- without memory --------------------------------------------------------------------------------------------- */
 
-/* Each allocation of reading a request fails once: it is read, or the server is out of memory. */
 static void test_read_oom(void)
 {
-    static const char json[] =
+    api_read_oom(
+        api, &context,
         "{\"messages\": [{\"role\": \"system\", \"content\": \"A\"}, {\"role\": \"system\", \"content\": \"B\"}, "
         "{\"role\": \"user\", \"content\": [{\"type\": \"input_video\", \"input_video\": {\"data\": \"AAAA\"}}]}], "
-        "\"stop\": \"x\", \"logit_bias\": {\"1\": 1}, \"tools\": [" TOOL "], \"tool_choice\": \"required\"}";
-    json_t *body = api_tree(ox_str_c(json));
-    bool good = true;
-    long n = 1;
-    for (bool failed = true; failed && good; n++) {
-        struct ox_ask ask = {0};
-        struct ox_api_error error = {0};
-        oom_arm(n);
-        const bool read = api->read(&context, body, &ask, &error);
-        failed = oom_disarm();
-        good = failed ? !read && error.http_status == 503 : read;
-        ox_ask_fini(&ask);
-    }
-    OK(good && n > 10, "%ld allocations of reading a request fail", n);
-    json_decref(body);
+        "\"stop\": \"x\", \"logit_bias\": {\"1\": 1}, \"tools\": [" TOOL "], \"tool_choice\": \"required\"}");
 }
 
 static void test_play_oom(void)

@@ -3,6 +3,7 @@
  * Constrained answers through the public interface, on the demonstration model: documents, calls of tools, thinking,
  * and options that make no sense.
  */
+#include "engine/engine.h"
 #include "tests/demo_help.h"
 
 #include "tests/schema_validate.h"
@@ -211,6 +212,33 @@ static void errors(struct oxcart_session *session)
        "and refused");
 }
 
+/* What a constraint can be is told before, and what was made for that serves the answer. */
+static void checks(struct oxcart_engine *engine, struct oxcart_session *session)
+{
+    static const char one[] = "[{\"type\": \"function\", \"function\": {\"name\": \"one\", \"parameters\": "
+                              "{\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\"}}}}}]";
+    struct demo_reply reply = {0};
+    struct oxcart_result result = {.size = sizeof result};
+    struct oxcart_sampling sampling = wild(OXCART_CONSTRAINT_TOOLS_REQUIRED, 1);
+    const size_t before = engine->grammars.n;
+    OK(oxcart_constraint_check(engine, &sampling, one, sizeof one - 1, &error) == OXCART_OK &&
+           engine->grammars.n == before + 1,
+       "tools can be checked");
+    struct ox_buf json = {0};
+    ox_buf_printf(&json, "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"tools\": %s}", one);
+    OK(oxcart_session_set_messages(session, json.ptr, json.len, NULL, &error) == OXCART_OK &&
+           oxcart_session_decode(session, &sampling, demo_on_event, &reply, &result, &error) == OXCART_OK &&
+           engine->grammars.n == before + 1,
+       "the answer takes the grammar that was made then");
+    ox_buf_fini(&json);
+    sampling.tool = "two";
+    OK(oxcart_constraint_check(engine, &sampling, one, sizeof one - 1, &error) == OXCART_E_ARG &&
+           strstr(error.message, "no tool of the wanted name") != NULL,
+       "%s", error.message);
+    OK(oxcart_constraint_check(engine, &sampling, NULL, 0, &error) == OXCART_E_STATE, "%s", error.message);
+    OK(oxcart_constraint_check(engine, &sampling, "[", 1, &error) == OXCART_E_FORMAT, "%s", error.message);
+}
+
 /* Text without a conversation: everything is the answer. */
 static void plain(struct oxcart_engine *engine, struct oxcart_session *session)
 {
@@ -235,6 +263,7 @@ int main(void)
     thinking(session);
     calls(session);
     errors(session);
+    checks(engine, session);
     plain(engine, session);
     oxcart_session_close(&session);
     oxcart_engine_close(&engine);
