@@ -4,8 +4,8 @@
  * being two tiles, one above the other. A step of 32 columns takes one slot where BF16 holds the weights (BF16, MXFP8),
  * two of pieces for F16, three for F32: their sum is the weight, exactly. Columns beyond the last are 0.
  *
- * MXFP8: 32 codes and their scale become BF16 by adding to the exponent, about 5 vector operations; zero, subnormal and
- * NaN codes, and scales whose results are no normal numbers of BF16, take another path, a few blocks in a hundred.
+ * MXFP8: 32 codes and their scale become BF16 by adding to the exponent, about 5 vector operations; lines with zero,
+ * subnormal or NaN codes, or with scales whose results are no normal numbers of BF16, a few in a hundred, are mended.
  */
 #ifndef OX_SIMD_AMX_PANEL_AMX_H
 #define OX_SIMD_AMX_PANEL_AMX_H
@@ -84,36 +84,47 @@ OX_INLINE void expand_block(const uint8_t *codes, const int32_t *bias, uint8_t *
     _mm512_storeu_si512((void *)to, _mm512_add_epi32(placed, _mm512_set1_epi32(*bias)));
 }
 
+/* Expand again what a line's blocks have that is not normal. */
+static __attribute__((noinline, cold)) void mend_line(const uint8_t *codes, const uint8_t *scales, size_t n_blocks,
+                                                      uint8_t *to)
+{
+    for (size_t i = 0; i < n_blocks; i++) {
+        expand_any_block(codes + i * STEP_COLS, scales[i], to + i * SLOT_BYTES);
+    }
+}
+
 /* n_blocks <= 16 blocks of a row, one a slot. A normal code of exponent e has e + scale - 7 as BF16's: a normal number
- * for scales 7 to 246. */
+ * for scales 7 to 246. All blocks are expanded that way; lines that have another code or scale are few, and are mended
+ * afterwards. */
 OX_INLINE void fill_mxfp8(const uint8_t *codes, const uint8_t *scales, size_t n_blocks, uint8_t *to)
 {
     _Alignas(64) int32_t bias[16];
-    const __m512i seven = _mm512_set1_epi32(7);
     const __mmask16 used = lanes_of(n_blocks);
     const __m512i near = _mm512_maskz_loadu_epi8((__mmask64)used, scales);
     const __m512i scale = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(near));
+    const __m512i seven = _mm512_set1_epi32(7);
     const __m512i lack = _mm512_slli_epi32(_mm512_sub_epi32(scale, seven), 7);
     const __mmask16 low = _mm512_cmpgt_epi32_mask(seven, scale);
     const __mmask16 high = _mm512_cmpgt_epi32_mask(scale, _mm512_set1_epi32(246));
-    const uint32_t odd = (uint32_t)(low | high) & used;
+    const bool odd = ((uint32_t)(low | high) & used) != 0;
+    /* (code + 1) & 0x70 is 0 for NaN codes and for those below 15, of which the first 8 are not normal */
+    const __m512i one = _mm512_set1_epi8(1);
+    const __m512i above = _mm512_set1_epi8(0x70);
+    __m512i smallest = above;
     _mm512_store_si512((void *)bias, _mm512_or_si512(lack, _mm512_slli_epi32(lack, 16)));
     size_t i = 0;
     for (; i + 2 <= n_blocks; i += 2) {
         const uint8_t *from = codes + i * STEP_COLS;
-        /* (code + 1) & 0x70 is 0 for NaN codes and for those below 15, of which the first 8 are not normal */
-        const __m512i next = _mm512_add_epi8(_mm512_loadu_si512((const void *)from), _mm512_set1_epi8(1));
-        const __mmask64 normal = _mm512_test_epi8_mask(next, _mm512_set1_epi8(0x70));
-        if (__builtin_expect(normal == UINT64_MAX && (odd >> i & 3U) == 0, 1)) {
-            expand_block(from, &bias[i], to + i * SLOT_BYTES);
-            expand_block(from + STEP_COLS, &bias[i + 1], to + (i + 1) * SLOT_BYTES);
-        } else {
-            expand_any_block(from, scales[i], to + i * SLOT_BYTES);
-            expand_any_block(from + STEP_COLS, scales[i + 1], to + (i + 1) * SLOT_BYTES);
-        }
+        const __m512i next = _mm512_add_epi8(_mm512_loadu_si512((const void *)from), one);
+        smallest = _mm512_min_epu8(smallest, _mm512_and_si512(next, above));
+        expand_block(from, &bias[i], to + i * SLOT_BYTES);
+        expand_block(from + STEP_COLS, &bias[i + 1], to + (i + 1) * SLOT_BYTES);
     }
     if (i < n_blocks) {
         expand_any_block(codes + i * STEP_COLS, scales[i], to + i * SLOT_BYTES);
+    }
+    if (__builtin_expect(_mm512_test_epi8_mask(smallest, above) != UINT64_MAX || odd, 0)) {
+        mend_line(codes, scales, n_blocks, to);
     }
 }
 
@@ -130,16 +141,40 @@ OX_INLINE void load_weights(enum format format, const uint8_t *from, size_t n, _
     }
 }
 
-/* Columns [k, k + n) of row `row` to its line in each slot at `to`. */
-OX_INLINE void fill_line(enum format format, const struct weights *w, size_t row, size_t k, size_t n, uint8_t *to)
+/* A place in a matrix. */
+struct line {
+    const uint8_t *values;
+    const uint8_t *scales;
+};
+
+OX_INLINE struct line line_at(enum format format, const struct weights *w, size_t row, size_t k)
 {
-    const uint8_t *from = w->values + row * w->row_bytes + k * value_bytes(format);
+    return (struct line){w->values + row * w->row_bytes + k * value_bytes(format),
+                         format == MXFP8 ? w->scales + row * w->scale_row_bytes + k / 32 : NULL};
+}
+
+OX_INLINE struct line line_below(enum format format, const struct weights *w, struct line line)
+{
+    return (struct line){line.values + w->row_bytes, format == MXFP8 ? line.scales + w->scale_row_bytes : NULL};
+}
+
+/* n columns to their line in each slot at `to`. */
+OX_INLINE void fill_line(enum format format, struct line line, size_t n, uint8_t *to)
+{
+    if (format == MXFP8 && n == PANEL_SLOTS * STEP_COLS) { /* the usual lengths, unrolled */
+        fill_mxfp8(line.values, line.scales, PANEL_SLOTS, to);
+        return;
+    }
+    if (format == MXFP8 && n == PANEL_SLOTS / 2 * STEP_COLS) {
+        fill_mxfp8(line.values, line.scales, PANEL_SLOTS / 2, to);
+        return;
+    }
     if (format == MXFP8) {
-        fill_mxfp8(from, w->scales + row * w->scale_row_bytes + k / 32, n / 32, to);
+        fill_mxfp8(line.values, line.scales, n / 32, to);
         return;
     }
     for (size_t i = 0; i < n; i += STEP_COLS) {
-        const uint8_t *step = from + i * value_bytes(format);
+        const uint8_t *step = line.values + i * value_bytes(format);
         uint8_t *slot = to + i / STEP_COLS * pieces_of(format) * SLOT_BYTES;
         if (format == BF16) {
             const __m512i v = n - i >= STEP_COLS ? _mm512_loadu_si512((const void *)step)
@@ -159,16 +194,15 @@ OX_INLINE void fill_line(enum format format, const struct weights *w, size_t row
     }
 }
 
-/* Ask for columns [k, k + n) of a row, which will be filled later. */
-OX_INLINE void fetch_line(enum format format, const struct weights *w, size_t row, size_t k, size_t n)
+/* Ask for n columns, which will be filled later. */
+OX_INLINE void fetch_line(enum format format, struct line line, size_t n)
 {
-    const uint8_t *from = w->values + row * w->row_bytes + k * value_bytes(format);
     const size_t bytes = n * value_bytes(format);
     for (size_t i = 0; i < bytes; i += 64) {
-        _mm_prefetch((const void *)(from + i), _MM_HINT_T1);
+        _mm_prefetch((const void *)(line.values + i), _MM_HINT_T1);
     }
     if (format == MXFP8) {
-        _mm_prefetch((const void *)(w->scales + row * w->scale_row_bytes + k / 32), _MM_HINT_T1);
+        _mm_prefetch((const void *)line.scales, _MM_HINT_T1);
     }
 }
 

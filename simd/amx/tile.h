@@ -35,12 +35,14 @@ _Static_assert(sizeof(struct ox_tile_config) == 64, "LDTILECFG reads 64 bytes");
  * permission (ox_cpu_has_level asks for it). ox_tile_release: no tiles any more.
  *
  * Macros, since an instruction names its tiles (0 to 7, literals or macros) itself:
- * OX_TILE_LOAD, OX_TILE_STORE: rows `stride` bytes apart, as many and as long as configured.
+ * OX_TILE_LOAD, OX_TILE_STORE: rows `stride` bytes apart, as many and as long as configured. OX_TILE_STREAM: the same as
+ * OX_TILE_LOAD, for what passes by and should leave the first cache to others.
  * OX_TILE_ZERO.
  * OX_TILE_MULTIPLY(to, a, b): to [M][N] f32 += a [M][2 K] bf16 x b [K][N][2] bf16; subnormal numbers count as 0. */
 #if defined(OX_EMULATED)
 
 #define OX_TILE_LOAD(tile, base, stride) _tile_loadd(tile, base, stride)
+#define OX_TILE_STREAM(tile, base, stride) _tile_stream_loadd(tile, base, stride)
 #define OX_TILE_STORE(tile, base, stride) _tile_stored(tile, base, stride)
 #define OX_TILE_ZERO(tile) _tile_zero(tile)
 #define OX_TILE_MULTIPLY(to, a, b) _tile_dpbf16ps(to, a, b)
@@ -61,6 +63,11 @@ static inline void ox_tile_release(void)
 #define OX_TILE_NAME(tile) "%%tmm" OX_TILE_TEXT(tile)
 #define OX_TILE_LOAD(tile, base, stride)                                                                               \
     __asm__ volatile("tileloadd (%0,%1,1), " OX_TILE_NAME(tile)                                                        \
+                     :                                                                                                 \
+                     : "r"((const void *)(base)), "r"((size_t)(stride))                                                \
+                     : "memory")
+#define OX_TILE_STREAM(tile, base, stride)                                                                             \
+    __asm__ volatile("tileloaddt1 (%0,%1,1), " OX_TILE_NAME(tile)                                                      \
                      :                                                                                                 \
                      : "r"((const void *)(base)), "r"((size_t)(stride))                                                \
                      : "memory")

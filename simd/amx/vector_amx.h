@@ -27,6 +27,11 @@ OX_INLINE size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+OX_INLINE size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 OX_INLINE size_t steps_of(size_t n_cols)
 {
     return (n_cols + STEP_COLS - 1) / STEP_COLS;

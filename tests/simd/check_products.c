@@ -263,14 +263,14 @@ static void try_product(struct check *check, struct product p, enum check_fill f
     check_alone(check, &p, function);
 }
 
-/* Once, more tokens and columns than a level takes at a time: 512 tokens, and what the second cache holds of an operand;
- * buffers have 4 MiB. */
-static void try_large_product(struct check *check, enum format format, bool exact, product_function function)
+/* More than a level takes at a time: buffers have 4 MiB. */
+static void try_large_product(struct check *check, enum format format, bool exact, size_t n_tokens, size_t n_cols,
+                              product_function function)
 {
     struct product p = {.format = format, .exact = exact};
     check_begin(check);
-    p.n_tokens = exact ? 260 + check_below(check, 20) : 520 + check_below(check, 40);
-    p.n_cols = 1100 + check_below(check, 50);
+    p.n_tokens = n_tokens + check_below(check, 20);
+    p.n_cols = n_cols + check_below(check, 50);
     if (format == MXFP8) {
         p.n_cols = p.n_cols / 32 * 32;
     }
@@ -290,8 +290,9 @@ static void check_product(struct check *check, enum format format, bool exact, p
     p.n_tokens = check_below(check, 3) == 0 ? 1 : check_below(check, most + 1);
     p.n_rows = check_below(check, most);
     try_product(check, p, (enum check_fill)check_below(check, N_FILLS), 1, function);
-    if (check->n_trials == 1) {
-        try_large_product(check, format, exact, function);
+    if (check->n_trials == 1) { /* 512 tokens, and more of few tokens than the second cache holds */
+        try_large_product(check, format, exact, exact ? 260 : 520, 1100, function);
+        try_large_product(check, format, exact, exact ? 68 : 100, 4000, function);
     }
 }
 
