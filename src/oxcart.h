@@ -273,6 +273,10 @@ struct oxcart_messages_options {
     int32_t max_frames;
     void (*message)(void *user, enum oxcart_log_level level, const char *text);
     void *user;
+    /* For oxcart_prompt_from_messages only: pictures and clips are decoded until they stand for more tokens than these,
+     * each of at most 4,704 bytes of pixels. 0: no limit. */
+    int64_t max_media_tokens; /* of the prompt; more: OXCART_E_STATE */
+    int64_t all_media_tokens; /* of all prompts of the engine that are kept, by requests too; more: OXCART_E_BUSY */
 };
 
 /* Make the timeline the rendered form of a conversation: a JSON object {"messages": [...], "tools": [...],
@@ -410,7 +414,7 @@ OXCART_API enum oxcart_status oxcart_session_score(struct oxcart_session *sessio
 /* ---- prompts --------------------------------------------------------------------------------------------------- */
 
 /* A PROMPT is tokens ready to be computed, with what the parser of the reply must know. Read-only once made: any number
- * of requests may be made of one, at the same time and from any thread. */
+ * of requests may be made of one, at the same time and from any thread. Its engine must outlive it. */
 struct oxcart_prompt;
 
 /* Make a prompt of ids (each 0 <= id < n_vocab; n > 0), whose reply is plain text. OXCART_E_ARG for ids that stand for

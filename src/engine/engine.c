@@ -306,9 +306,11 @@ static enum ox_status open_engine(const struct oxcart_engine_options *options, c
     if (engine == NULL) {
         return ox_error_nomem(err, sizeof *engine);
     }
-    if (!ox_grammars_init(&engine->grammars)) {
+    engine->n_media_tokens = ox_calloc(1, sizeof *engine->n_media_tokens);
+    if (engine->n_media_tokens == NULL || !ox_grammars_init(&engine->grammars)) {
+        ox_free(engine->n_media_tokens);
         ox_free(engine);
-        return ox_error_set(err, OX_E_NOMEM, "there is no lock to be had");
+        return ox_error_set(err, OX_E_NOMEM, "there is no memory or no lock to be had");
     }
     pthread_mutex_init(&engine->turn, NULL);
     struct oxcart_engine_options kept = *options;
@@ -381,6 +383,7 @@ void oxcart_engine_close(struct oxcart_engine **engine)
     ox_topology_close(&e->topology);
     ox_grammars_fini(&e->grammars);
     pthread_mutex_destroy(&e->turn);
+    ox_free(e->n_media_tokens);
     ox_free(e->name);
     ox_free(e);
     *engine = NULL;

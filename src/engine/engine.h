@@ -7,6 +7,7 @@
 #define OX_ENGINE_ENGINE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -43,6 +44,7 @@ struct oxcart_engine {
     uint64_t weight_bytes; /* of the tensors bound */
     uint64_t n_parameters;
     pthread_mutex_t turn;  /* held while a session computes */
+    atomic_size_t *n_media_tokens; /* of pictures and clips that prompts keep decoded, where that is limited */
 };
 
 /* Open in this project's own terms; the public function wraps it. */

@@ -26,6 +26,10 @@ void ox_pictures_fini(struct ox_pictures *pictures)
     for (size_t i = 0; i < pictures->n; i++) {
         free_picture(pictures->list[i]);
     }
+    if (pictures->room.all != NULL) {
+        /* relaxed, as in take_room: it is a number, nothing else is read because of it */
+        (void)atomic_fetch_sub_explicit(pictures->room.all, pictures->room.n, memory_order_relaxed);
+    }
     ox_free(pictures->list);
     ox_free(pictures->helper);
     memset(pictures, 0, sizeof *pictures);
@@ -112,6 +116,57 @@ static struct ox_picture *find_origin(struct ox_pictures *pictures, const struct
     return NULL;
 }
 
+static size_t count_features(const struct ox_media *media)
+{
+    return ox_media_grid_t(media) * ox_media_tokens_per_t(media);
+}
+
+/* Room for n more tokens, counted at once so that no two take the same. */
+static enum ox_status take_room(struct ox_pictures_room *room, size_t n, struct ox_error *err)
+{
+    if (room->max > 0 && n > room->max - room->n) {
+        return ox_error_set(err, OX_E_STATE, "context full: the prompt's pictures and clips have more than %zu tokens "
+                            "(ctx-size)", room->max);
+    }
+    if (room->all != NULL) {
+        const size_t before = atomic_fetch_add_explicit(room->all, n, memory_order_relaxed);
+        if (before > room->all_max || n > room->all_max - before) {
+            (void)atomic_fetch_sub_explicit(room->all, n, memory_order_relaxed);
+            return ox_error_set(err, OX_E_BUSY, "busy: the pictures and clips of other prompts have %zu tokens, and all "
+                                "may have %zu", before - room->n, room->all_max);
+        }
+    }
+    room->n += n;
+    return OX_OK;
+}
+
+/* A new picture of the list, which takes media; NULL: *status says why. */
+static struct ox_picture *add_new(struct ox_pictures *pictures, struct ox_media *media, uint64_t hash,
+                                  enum ox_status *status, struct ox_error *err)
+{
+    const size_t n_features = count_features(media);
+    void *list = pictures->list;
+    struct ox_picture *picture = ox_calloc(1, sizeof *picture);
+    if (picture == NULL || ox_grow(&list, &pictures->cap, pictures->n + 1, sizeof(struct ox_picture *)) != 0) {
+        ox_free(picture);
+        *status = ox_error_nomem(err, sizeof *picture);
+        return NULL;
+    }
+    pictures->list = list;
+    *status = take_room(&pictures->room, n_features, err);
+    if (*status != OX_OK) {
+        ox_free(picture);
+        return NULL;
+    }
+    pictures->list[pictures->n++] = picture;
+    picture->media = *media;
+    picture->hash = hash;
+    picture->i = pictures->n - 1;
+    picture->n_features = n_features;
+    memset(media, 0, sizeof *media);
+    return picture;
+}
+
 /* Take media and origin into the list, or find them there. Both are empty afterwards. */
 static enum ox_status add(struct ox_pictures *pictures, struct ox_media *media, struct ox_buf *origin,
                           struct ox_picture **out, struct ox_error *err)
@@ -123,24 +178,15 @@ static enum ox_status add(struct ox_pictures *pictures, struct ox_media *media, 
             picture = pictures->list[i];
         }
     }
-    if (picture != NULL) {
-        ox_media_fini(media);
-    } else {
-        void *list = pictures->list;
-        picture = ox_calloc(1, sizeof *picture);
-        if (picture == NULL || ox_grow(&list, &pictures->cap, pictures->n + 1, sizeof(struct ox_picture *)) != 0) {
-            ox_free(picture);
+    if (picture == NULL) {
+        enum ox_status status;
+        picture = add_new(pictures, media, hash, &status, err);
+        if (picture == NULL) {
             ox_media_fini(media);
-            return ox_error_nomem(err, sizeof *picture);
+            return status;
         }
-        pictures->list = list;
-        pictures->list[pictures->n++] = picture;
-        picture->media = *media;
-        picture->hash = hash;
-        picture->i = pictures->n - 1;
-        picture->n_features = ox_media_grid_t(media) * ox_media_tokens_per_t(media);
-        memset(media, 0, sizeof *media);
     }
+    ox_media_fini(media);
     if (origin->len > 0) { /* a file that was written again, but not changed, has a new one */
         ox_buf_fini(&picture->origin);
         picture->origin = *origin;

@@ -6,6 +6,8 @@
 #ifndef OX_ENGINE_PICTURES_H
 #define OX_ENGINE_PICTURES_H
 
+#include <stdatomic.h>
+
 #include "engine/engine.h"
 #include "media/media.h"
 
@@ -23,12 +25,21 @@ struct ox_picture {
     bool kept;         /* part of a timeline: ox_pictures_trim may forget its features only */
 };
 
-/* All zero but for options, sizes and log is an empty one. */
+/* How many placeholder tokens there may be of pictures that are kept decoded. All zero: as many as there are. */
+struct ox_pictures_room {
+    size_t max;         /* of these pictures; 0: no limit */
+    size_t all_max;     /* of all that count in *all; 0: no limit */
+    atomic_size_t *all; /* outlives the pictures; NULL: all_max is 0 */
+    size_t n;           /* of these pictures, counted in *all */
+};
+
+/* All zero but for options, room, sizes and log is an empty one. */
 struct ox_pictures {
     struct ox_media_options options;
     char *helper; /* owns options.helper_path */
     uint64_t max_bytes;
     uint64_t feature_bytes; /* of one row */
+    struct ox_pictures_room room; /* for lists that only grow: ox_pictures_trim gives none back */
     struct ox_log log; /* hears of clips that were thinned */
     struct ox_picture **list;
     size_t n;
@@ -48,7 +59,8 @@ enum ox_status ox_pictures_check(const struct oxcart_engine *engine, struct ox_e
 
 /* The picture that the caller describes, or that a part of a conversation names (url: a data: URI, or a file's name, below
  * folder if that is not NULL). *out belongs to pictures and lives until ox_pictures_trim takes it. OX_E_MEDIA if it cannot
- * be had; OX_E_ARG for a description that makes no sense or an option out of range; OX_E_NOMEM. */
+ * be had; OX_E_ARG for a description that makes no sense or an option out of range; OX_E_STATE and OX_E_BUSY where there
+ * is no room for it among these pictures and among all; OX_E_NOMEM. */
 enum ox_status ox_pictures_load(struct ox_pictures *pictures, const struct oxcart_media *media, struct ox_picture **out,
                                 struct ox_error *err) OX_MUST_USE;
 enum ox_status ox_pictures_load_url(struct ox_pictures *pictures, enum ox_media_kind kind, struct ox_str url,

@@ -88,6 +88,19 @@ static void pass_message(void *user, enum ox_log_level level, const char *text)
     }
 }
 
+/* How long pictures are decoded. */
+static enum ox_status choose_room(const struct oxcart_engine *engine, const struct oxcart_messages_options *options,
+                                  struct ox_pictures_room *room, struct ox_error *err)
+{
+    if (options->max_media_tokens < 0 || options->all_media_tokens < 0) {
+        return ox_error_set(err, OX_E_ARG, "messages options: max_media_tokens or all_media_tokens is below 0");
+    }
+    room->max = (size_t)options->max_media_tokens;
+    room->all_max = (size_t)options->all_media_tokens;
+    room->all = options->all_media_tokens > 0 ? engine->n_media_tokens : NULL;
+    return OX_OK;
+}
+
 /* Encode the rendered text and load its pictures into *prompt. */
 static enum ox_status encode(const struct oxcart_engine *engine, const struct oxcart_messages_options *options,
                              const struct ox_chat *chat, struct ox_prompt *text, struct oxcart_prompt *prompt,
@@ -101,6 +114,9 @@ static enum ox_status encode(const struct oxcart_engine *engine, const struct ox
         listener = (struct listener){options->message, options->user};
         status = ox_pictures_choose(options->media_helper, options->max_pixels, options->fps, options->max_frames,
                                     pictures, err);
+    }
+    if (status == OX_OK && options != NULL) {
+        status = choose_room(engine, options, &pictures->room, err);
     }
     pictures->log = (struct ox_log){.message = pass_message, .user = &listener};
     if (status == OX_OK) {

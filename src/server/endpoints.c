@@ -14,6 +14,8 @@
 
 /* Requests that /slots shows. */
 #define MAX_SLOTS 4096
+/* Of pictures and clips that requests keep decoded: 1.2 GB if all are clips. */
+#define MEDIA_TOKENS 262144
 
 static void reply_json(struct ox_exchange *x, int http_status, json_t *tree)
 {
@@ -336,6 +338,16 @@ static void on_media_message(void *user, enum oxcart_log_level level, const char
     server->options.message(server->options.user, (enum ox_log_level)level, message);
 }
 
+/* So many that a prompt full of clips can be answered while another waits. */
+static int64_t all_media_tokens(const struct ox_server *server)
+{
+    const int64_t contexts = 2 * (int64_t)server->model.n_ctx;
+    if (server->options.max_media_tokens > 0) {
+        return server->options.max_media_tokens;
+    }
+    return contexts > MEDIA_TOKENS ? contexts : MEDIA_TOKENS;
+}
+
 struct oxcart_messages_options ox_server_messages(struct ox_server *server)
 {
     const struct oxcart_messages_options messages = {
@@ -346,6 +358,8 @@ struct oxcart_messages_options ox_server_messages(struct ox_server *server)
         .max_frames = server->options.max_frames,
         .message = on_media_message,
         .user = server,
+        .max_media_tokens = server->model.n_ctx,
+        .all_media_tokens = all_media_tokens(server),
     };
     return messages;
 }

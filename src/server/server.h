@@ -55,6 +55,7 @@ struct ox_server_options {
     const char *media_folder;
     const char *const *media_hosts; /* [n_media_hosts] */
     size_t n_media_hosts;
+    int64_t max_media_tokens; /* of all requests, decoded; 0: two contexts of them, and at least 262,144 */
     bool with_page;
     bool log_requests; /* one message a request */
     int trace_fd;      /* requests and replies as JSON lines; -1: none. The caller's */

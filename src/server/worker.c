@@ -162,6 +162,9 @@ static bool render(struct ox_exchange *x, struct oxcart_prompt **prompt, struct 
         if (!ok) {
             ox_api_error_of(status, &err, error);
         }
+        if (status == OXCART_E_STATE && x->server->context.info.has_vision != 0) { /* which is the other reason */
+            error->code = "context_length_exceeded";
+        }
     }
     ox_buf_fini(&text);
     ox_media_set_fini(&set);

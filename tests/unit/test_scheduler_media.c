@@ -468,13 +468,63 @@ static void test_cancel(struct oxcart_engine *engine)
     }
 }
 
+/* Pictures are decoded as long as there is room for their tokens: in the prompt, and in all prompts that are kept. */
+static void test_room(struct oxcart_engine *engine)
+{
+    static struct told told[1];
+    const struct talk twice = {.which = {0, 0}, .n = 2};
+    struct oxcart_media media[MOST];
+    struct ox_buf json = {0};
+    struct oxcart_prompt *prompt = NULL;
+    struct oxcart_prompt *other = NULL;
+    struct oxcart_error err = {0};
+    struct oxcart_messages_options options = {.size = sizeof options, .media = media};
+    int64_t n_tokens = 0;
+    options.n_media = write_talk(&talks[6], media, &json);
+    for (size_t i = 0; i < options.n_media; i++) {
+        n_tokens += (int64_t)(media[i].height / 28) * (media[i].width / 28);
+    }
+    options.max_media_tokens = n_tokens - 1;
+    options.all_media_tokens = 2 * n_tokens - 1;
+    OK(oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &prompt, &err) == OXCART_E_STATE &&
+           prompt == NULL, "more than the prompt may have: %s", err.message);
+    IS_INT(atomic_load(engine->n_media_tokens), 0, "tokens are kept of it");
+    options.max_media_tokens = n_tokens;
+    OK(oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &prompt, &err) == OXCART_OK, "as many as that: %s",
+       err.message);
+    IS_INT(atomic_load(engine->n_media_tokens), (size_t)n_tokens, "tokens are kept");
+    struct oxcart_scheduler *s = open_inside(engine);
+    OK(hand_in(s, prompt, false, &told[0], NULL) == OXCART_OK, "it waits");
+    oxcart_prompt_free(&prompt);
+    OK(oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &other, &err) == OXCART_E_BUSY && other == NULL,
+       "no room for two: %s", err.message);
+    IS_INT(atomic_load(engine->n_media_tokens), (size_t)n_tokens, "tokens are kept still");
+    oxcart_scheduler_stop(s, OXCART_STOP_FINISH);
+    oxcart_scheduler_run(s);
+    OK(strcmp(told[0].reply.content, talks[6].alone.content) == 0, "it is answered: \"%s\"", told[0].reply.content);
+    OK(oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &other, &err) == OXCART_OK,
+       "then there is room: %s", err.message);
+    oxcart_prompt_free(&other);
+    oxcart_scheduler_close(&s);
+    options.all_media_tokens = -1;
+    OK(oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &other, &err) == OXCART_E_ARG, "%s", err.message);
+    ox_buf_clear(&json);
+    options.all_media_tokens = 0;
+    options.n_media = write_talk(&twice, media, &json);
+    options.max_media_tokens = (int64_t)(media[0].height / 28) * (media[0].width / 28);
+    OK(oxcart_prompt_from_messages(engine, json.ptr, json.len, &options, &other, &err) == OXCART_OK,
+       "what is shown twice is kept once: %s", err.message);
+    oxcart_prompt_free(&other);
+    ox_buf_fini(&json);
+}
+
 /* The n-th allocation fails, from the prompt to the end: an error, or the same answers. */
 static void test_no_memory(struct oxcart_engine *engine)
 {
     static struct told told[2];
     struct oxcart_media media[MOST];
     struct ox_buf json = {0};
-    struct oxcart_messages_options options = {.size = sizeof options, .media = media};
+    struct oxcart_messages_options options = {.size = sizeof options, .media = media, .all_media_tokens = 100000};
     options.n_media = write_talk(&talks[3], media, &json);
     size_t n_failed = 0;
     size_t n_wrong = 0;
@@ -508,6 +558,7 @@ static void test_no_memory(struct oxcart_engine *engine)
     }
     OK(n > 20 && n < 3000 && n_failed > 20 && n_wrong == 0, "%ld allocations fail, %zu calls and answers, %zu wrong",
        n - 2, n_failed, n_wrong);
+    IS_INT(atomic_load(engine->n_media_tokens), 0, "tokens of pictures are still counted");
     ox_buf_fini(&json);
 }
 
@@ -522,6 +573,7 @@ int main(void)
     test_loading(engine);
     test_turns(engine);
     test_cancel(engine);
+    test_room(engine);
     test_no_memory(engine);
     oxcart_engine_close(&engine);
     for (size_t i = 0; i < N_DRAWN; i++) {
