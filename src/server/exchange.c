@@ -70,7 +70,7 @@ void ox_exchange_hold(struct ox_exchange *x)
 void ox_exchange_drop_body(struct ox_exchange *x)
 {
     pthread_mutex_lock(&x->lock);
-    if (x->server->options.trace_fd >= 0 && x->kept_body.len == 0) {
+    if (x->server->recorder != NULL && x->kept_body.len == 0) {
         x->kept_body = x->body;
         x->body = (struct ox_buf){0};
     }

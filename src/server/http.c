@@ -42,7 +42,7 @@ static ssize_t read_piece(void *cls, uint64_t pos, char *to, size_t max)
         n = (ssize_t)(left < max ? left : max);
         memcpy(to, x->out.ptr + x->n_sent, (size_t)n);
         x->n_sent += (size_t)n;
-        if (x->server->options.trace_fd >= 0) {
+        if (x->server->recorder != NULL) {
             ox_buf_add(&x->kept_reply, to, (size_t)n);
         }
         if (x->n_sent == x->out.len) {
@@ -132,7 +132,7 @@ static enum MHD_Result send_reply(struct ox_exchange *x)
     } else {
         pthread_mutex_lock(&x->lock);
         const size_t n = x->out.len;
-        if (x->server->options.trace_fd >= 0) {
+        if (x->server->recorder != NULL) {
             ox_buf_add(&x->kept_reply, x->out.ptr, n);
         }
         char *bytes = ox_buf_take(&x->out);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is left of a request when it is over: counts, a line of the log, a line of the trace. Headers, and with them keys,
+ * What is left of a request when it is over: counts, a line of the log, a record of the trace. Headers, and with them keys,
  * are in none of them.
  */
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
+#include <time.h>
 
-#include "base/json.h"
-#include "base/json_build.h"
 #include "server/server_parts.h"
 
 #define URL_BYTES 120
@@ -40,52 +39,24 @@ static void log_line(const struct ox_exchange *x, double seconds)
     x->server->options.message(x->server->options.user, OX_LOG_INFO, text);
 }
 
-static void write_all(int fd, const char *bytes, size_t n)
-{
-    for (size_t at = 0; at < n;) {
-        const ssize_t written = write(fd, bytes + at, n - at);
-        if (written <= 0) {
-            return; /* a full disk must not end the service */
-        }
-        at += (size_t)written;
-    }
-}
-
-/* A body as JSON if it is that, else as text. */
-static json_t *as_json(const struct ox_buf *bytes)
-{
-    json_t *tree = NULL;
-    if (bytes->len > 0 && ox_json_parse(ox_buf_str(bytes), "trace", &tree, NULL) == OX_OK) {
-        return tree;
-    }
-    return ox_json_new_text(ox_buf_str(bytes));
-}
-
-static void trace_line(struct ox_exchange *x, double seconds)
+/* The bodies go to the recorder. */
+static void record(struct ox_exchange *x, double seconds)
 {
     struct timespec now;
-    struct ox_buf line = {0};
     clock_gettime(CLOCK_REALTIME, &now);
-    json_t *object = json_object();
-    ox_json_set(&object, "time", json_real((double)now.tv_sec + (double)now.tv_nsec * 1e-9));
-    ox_json_set(&object, "id", ox_json_new_text(ox_str_c(x->id)));
-    ox_json_set(&object, "address", ox_json_new_text(ox_str_c(x->address)));
-    ox_json_set(&object, "method", ox_json_new_text(ox_str_c(x->method)));
-    ox_json_set(&object, "path", ox_json_new_text(ox_buf_str(&x->url)));
-    ox_json_set(&object, "status", json_integer(x->http_status));
-    ox_json_set(&object, "seconds", json_real(seconds));
-    ox_json_set(&object, "left", json_boolean(x->gone));
-    ox_json_set(&object, "request", as_json(&x->kept_body));
-    ox_json_set(&object, "reply", as_json(&x->kept_reply));
-    ox_json_write(object, &line);
-    json_decref(object);
-    ox_buf_add_byte(&line, '\n');
-    if (!ox_buf_failed(&line)) {
-        pthread_mutex_lock(&x->server->trace_lock);
-        write_all(x->server->options.trace_fd, line.ptr, line.len);
-        pthread_mutex_unlock(&x->server->trace_lock);
-    }
-    ox_buf_fini(&line);
+    struct ox_record record = {.time_s = (double)now.tv_sec + (double)now.tv_nsec * 1e-9,
+                               .http_status = x->http_status,
+                               .seconds = seconds,
+                               .left = x->gone,
+                               .request = x->kept_body,
+                               .reply = x->kept_reply};
+    memcpy(record.id, x->id, sizeof record.id);
+    memcpy(record.address, x->address, sizeof record.address);
+    printable(ox_str_c(x->method), record.method, METHOD_BYTES);
+    ox_buf_add_str(&record.path, ox_buf_str(&x->url));
+    x->kept_body = (struct ox_buf){0};
+    x->kept_reply = (struct ox_buf){0};
+    ox_recorder_add(x->server->recorder, &record);
 }
 
 void ox_journal_add(struct ox_exchange *x)
@@ -99,8 +70,8 @@ void ox_journal_add(struct ox_exchange *x)
     if (x->server->options.log_requests) {
         log_line(x, seconds);
     }
-    if (x->server->options.trace_fd >= 0) {
-        trace_line(x, seconds);
+    if (x->server->recorder != NULL) {
+        record(x, seconds);
     }
     pthread_mutex_unlock(&x->lock);
 }

@@ -181,6 +181,10 @@ static enum ox_status start(struct ox_server *server, struct ox_error *err)
     if (status == OX_OK && server->wake_fd < 0) {
         status = ox_error_set_errno(err, OX_E_IO, errno, "eventfd");
     }
+    if (status == OX_OK && options->trace_fd >= 0) {
+        const struct ox_log log = {.message = options->message, .user = options->user};
+        status = ox_recorder_open(options->trace_fd, OX_RECORDER_BYTES, &log, &server->recorder, err);
+    }
     if (status == OX_OK) {
         status = ox_http_start(server, family, err);
     }
@@ -203,7 +207,6 @@ enum ox_status ox_server_open(const struct ox_server_options *options, struct ox
     server->wake_fd = -1;
     atomic_init(&server->state, OX_SERVER_LOADING);
     ox_metrics_init(&server->metrics);
-    pthread_mutex_init(&server->trace_lock, NULL);
     pthread_mutex_init(&server->links_lock, NULL);
     pthread_mutex_init(&server->jobs_lock, NULL);
     pthread_cond_init(&server->jobs_wake, NULL);
@@ -347,6 +350,7 @@ void ox_server_close(struct ox_server **server)
     if (s->daemon != NULL) {
         MHD_stop_daemon(s->daemon);
     }
+    ox_recorder_close(&s->recorder);
     if (s->listen_fd >= 0) {
         close(s->listen_fd);
     }
@@ -361,7 +365,6 @@ void ox_server_close(struct ox_server **server)
     ox_free(s->tls_key);
     ox_free(s->tls_cert);
     ox_metrics_fini(&s->metrics);
-    pthread_mutex_destroy(&s->trace_lock);
     pthread_mutex_destroy(&s->links_lock);
     pthread_mutex_destroy(&s->jobs_lock);
     pthread_cond_destroy(&s->jobs_wake);

@@ -12,6 +12,7 @@
  *                                             and the connection is resumed; never waits for a client
  *     http thread                             sends what is in the buffer, suspends again where there is nothing
  *     keeper (keeper.c)                       sees clients that leave, silent streams (pings) and deadlines
+ *     recorder (recorder.c)                   writes the trace
  *
  * An exchange's lock guards its buffer and state; locks are taken in the order links, exchange, libmicrohttpd's own. The
  * scheduler is never called with a lock held. An exchange lives as long as its connection, a worker or an unfinished
@@ -58,7 +59,7 @@ struct ox_server_options {
     int64_t max_media_tokens; /* of all requests, decoded; 0: two contexts of them, and at least 262,144 */
     bool with_page;
     bool log_requests; /* one message a request */
-    int trace_fd;      /* requests and replies as JSON lines; -1: none. The caller's */
+    int trace_fd;      /* requests and replies as JSON lines (recorder.h); -1: none. The caller's */
     /* Messages, from any thread. */
     void (*message)(void *user, enum ox_log_level level, const char *text);
     void *user;

@@ -15,6 +15,7 @@
 #include "server/api.h"
 #include "server/metrics.h"
 #include "server/page.h"
+#include "server/recorder.h"
 #include "server/request_head.h"
 #include "server/routes.h"
 #include "server/server.h"
@@ -110,7 +111,7 @@ struct ox_server {
     atomic_bool closing; /* nothing is suspended any more */
     _Atomic uint64_t bodies_bytes; /* of all requests: what was parsed is kept until the answer's end */
     struct ox_metrics metrics;
-    pthread_mutex_t trace_lock;
+    struct ox_recorder *recorder; /* of the trace; NULL: none */
 
     pthread_mutex_t links_lock;
     struct ox_link *links;
@@ -201,7 +202,7 @@ void ox_keeper_wake(struct ox_server *server);
 
 /* ---- journal.c ------------------------------------------------------------------------------------------------- */
 
-/* A request is over: count it, log it, write its line of the trace. */
+/* A request is over: count it, log it, hand it to the recorder. */
 void ox_journal_add(struct ox_exchange *x);
 
 #endif

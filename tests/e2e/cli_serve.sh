@@ -189,6 +189,9 @@ has "$(cat "$work/serve")" '^oxcart: 127\.0\.0\.1 \?\]0;me\? /health 405 ' "a st
 [ "$(LC_ALL=C tr -d '[:print:]\n' < "$work/serve" | wc -c)" = 0 ]
 ok $? "nor sends commands to the terminal"
 is "$(stat -c %a "$work/trace")" 600 "the trace is private"
+is_traced() { grep -q '"method":"?\]0;me?"' "$work/trace"; }
+await is_traced
+ok $? "the last request is in the trace"
 has "$(grep '"path":"/v1/completions"' "$work/trace")" '"status":200,.*"request":\{"prompt":"What is the".*"reply":\{"id":"cmpl-' "the trace"
 "$build/tests/e2e/validate_json" < "$work/trace" > /dev/null 2>&1 || [ "$(grep -vc '^{.*}$' "$work/trace")" = 0 ]
 ok $? "is lines of JSON"

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The server on the demonstration model where a script cannot hold it: little room for pictures that wait. What it answers
- * otherwise is asked by tests/e2e/cli_serve.sh.
+ * The server on the demonstration model where a script cannot hold it: little room for pictures that wait, a trace that
+ * nobody reads. What it answers otherwise is asked by tests/e2e/cli_serve.sh.
  */
 #include "server/server.h"
+
+#include <pthread.h>
+
 #include "base/mem.h"
 #include "tests/demo_help.h"
 #include "tests/demo_look.h"
@@ -207,6 +210,60 @@ static void test_context(void)
     close_fixture(&f);
 }
 
+/* ---- the trace --------------------------------------------------------------------------------------------------- */
+
+static void *read_pipe(void *argument)
+{
+    const int *fd = argument;
+    static char bytes[65536];
+    static size_t n_lines;
+    ssize_t n;
+    while ((n = read(*fd, bytes, sizeof bytes)) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            n_lines += bytes[i] == '\n' ? 1 : 0;
+        }
+    }
+    return &n_lines;
+}
+
+/* Where the trace's file takes nothing any more, streams go on; closing waits until all is written. */
+static void test_slow_trace(void)
+{
+    struct fixture f;
+    struct stream s = {.fd = -1};
+    struct ox_buf body = {0};
+    int ends[2];
+    pthread_t reader;
+    void *n_lines = NULL;
+    struct ox_server_options options = usual_options();
+    OK(pipe(ends) == 0, "a pipe");
+    options.trace_fd = ends[1];
+    open_fixture(options, 2, 4096, &f);
+    ox_buf_printf(&body, "{\"content\":\"%*s\"}", 200000, "a");
+    for (int i = 0; i < 3; i++) {
+        stream_post(&s, STREAM_COMPLETIONS, 0, ox_buf_str(&body));
+        send_until(&f, &s, -1);
+        OK(s.http_status == 400 && s.complete, "a large request is answered: %d", s.http_status);
+    }
+    const uint64_t begin = ox_clock_ns();
+    for (int i = 0; i < 3; i++) {
+        ox_buf_clear(&body);
+        stream_ask(&body, STREAM_COMPLETIONS, 1, 4, 20, true);
+        stream_post(&s, STREAM_COMPLETIONS, 0, ox_buf_str(&body));
+        send_until(&f, &s, -1);
+        OK(s.answered && s.complete, "a stream goes on");
+    }
+    OK(ox_clock_seconds(begin, ox_clock_ns()) < 20.0 && s.longest_ns < 5000000000, "without a pause");
+    stream_fini(&s);
+    OK(pthread_create(&reader, NULL, read_pipe, &ends[0]) == 0, "the trace is read");
+    close_fixture(&f);
+    close(ends[1]);
+    pthread_join(reader, &n_lines);
+    IS_INT(*(const size_t *)n_lines, 6, "lines are written");
+    close(ends[0]);
+    ox_buf_fini(&body);
+}
+
 int main(void)
 {
     struct drawing drawing;
@@ -217,6 +274,7 @@ int main(void)
     ox_free(large);
     test_room(&drawing);
     test_context();
+    test_slow_trace();
     draw_free(&drawing);
     (void)unlink(PICTURE);
     (void)unlink(LARGE);
