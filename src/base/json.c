@@ -61,6 +61,23 @@ enum ox_status ox_json_parse(struct ox_str text, const char *what, json_t **out,
     return OX_OK;
 }
 
+size_t ox_json_count(struct ox_str text)
+{
+    size_t n = 1;
+    bool in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.ptr[i];
+        if (c == '"') {
+            in_string = !in_string;
+        } else if (in_string) {
+            i += c == '\\' ? 1 : 0;
+        } else {
+            n += c == ',' || c == '[' || c == '{' ? 1 : 0;
+        }
+    }
+    return n;
+}
+
 struct ox_json_at ox_json_root(const json_t *root, const char *what)
 {
     struct ox_json_at at = {root, what, ""};

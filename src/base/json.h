@@ -20,6 +20,9 @@
  * bits and nesting beyond 2,048 are refused. OX_E_FORMAT, with err->offset the byte. */
 enum ox_status ox_json_parse(struct ox_str text, const char *what, json_t **out, struct ox_error *err) OX_MUST_USE;
 
+/* The values that parsing text would make, or more: one, and one for each comma and opening bracket outside of strings. */
+size_t ox_json_count(struct ox_str text);
+
 /* A place in a tree, for errors: `what` is the input's name, path the member path so far ("" at the root). */
 struct ox_json_at {
     const json_t *value;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "base/json_build.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -14,6 +15,8 @@
 
 /* Requests that /slots shows. */
 #define MAX_SLOTS 4096
+/* Ids whose text is made at once. */
+#define DECODE_IDS ((size_t)4096)
 /* Of pictures and clips that requests keep decoded: 1.2 GB if all are clips. */
 #define MEDIA_TOKENS 262144
 
@@ -232,27 +235,66 @@ static void refuse(struct ox_exchange *x, const char *param, const char *expecte
     ox_exchange_fail(x, &error);
 }
 
-/* {"id", "piece"}: the piece as text, or as an array of bytes where it is no UTF-8. */
-static json_t *piece(const struct ox_server *server, int32_t id)
+/* Most bytes of a text in an answer: tokens of usual text have room, in numbers at least. */
+static size_t max_answer(const struct ox_server *server)
+{
+    return 2 * server->options.max_body;
+}
+
+/* Reply with out, which is as large as what was asked for; what: that. */
+static void reply_large(struct ox_exchange *x, const char *what, struct ox_buf *out)
+{
+    struct ox_api_error error = {0};
+    const size_t max = max_answer(x->server);
+    pthread_mutex_lock(&x->lock);
+    const bool room = out->len <= max && ox_exchange_count(x, out->len);
+    pthread_mutex_unlock(&x->lock);
+    if (room) {
+        ox_exchange_reply(x, 200, "application/json", out);
+        return;
+    }
+    if (out->len > max) {
+        (void)ox_api_refuse(&error, 413, "invalid_request_error", "request_too_large", what,
+                            "%s: the answer would be larger than %zu bytes, twice --max-body", what, max);
+    } else {
+        (void)ox_api_refuse_nomem(&error);
+        error.retry_after_s = 1;
+    }
+    ox_buf_fini(out);
+    ox_exchange_fail(x, &error);
+}
+
+/* The token's text, or an array of its bytes where it is no UTF-8. */
+static void add_piece(const struct ox_server *server, int32_t id, struct ox_buf *out)
 {
     char *bytes = NULL;
     size_t n = 0;
-    json_t *value = NULL;
-    if (oxcart_decode(server->model.engine, &id, 1, 0, &bytes, &n, NULL) == OXCART_OK) {
-        if (ox_utf8_valid(ox_str_make(bytes, n))) {
-            value = ox_json_new_text(ox_str_make(bytes, n));
-        } else {
-            value = json_array();
-            for (size_t i = 0; i < n; i++) {
-                ox_json_append(&value, json_integer((unsigned char)bytes[i]));
-            }
+    if (oxcart_decode(server->model.engine, &id, 1, 0, &bytes, &n, NULL) != OXCART_OK) {
+        out->failed = true;
+    } else if (ox_utf8_valid(ox_str_make(bytes, n))) {
+        ox_json_add_quoted(out, ox_str_make(bytes, n));
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            ox_buf_printf(out, "%c%d", i == 0 ? '[' : ',', (unsigned char)bytes[i]);
         }
+        ox_buf_add_byte(out, ']');
     }
     oxcart_free(bytes);
-    json_t *object = json_object();
-    ox_json_set(&object, "id", json_integer(id));
-    ox_json_set(&object, "piece", value);
-    return object;
+}
+
+/* {"tokens": [...]}, written at once: a tree would be many times as large. Stops when it is too long for an answer. */
+static void add_tokens(const struct ox_server *server, const int32_t *ids, size_t n, bool pieces, struct ox_buf *out)
+{
+    const size_t max = max_answer(server);
+    ox_buf_add_c(out, "{\"tokens\":[");
+    for (size_t i = 0; i < n && out->len <= max && !ox_buf_failed(out); i++) {
+        ox_buf_printf(out, pieces ? "%s{\"id\":%d,\"piece\":" : "%s%d", i > 0 ? "," : "", ids[i]);
+        if (pieces) {
+            add_piece(server, ids[i], out);
+            ox_buf_add_byte(out, '}');
+        }
+    }
+    ox_buf_add_c(out, "]}");
 }
 
 static void tokenize(struct ox_exchange *x, const json_t *body)
@@ -271,6 +313,7 @@ static void tokenize(struct ox_exchange *x, const json_t *body)
         return;
     }
     struct oxcart_error err = {0};
+    struct ox_buf out = {0};
     int32_t *ids = NULL;
     size_t n = 0;
     const enum oxcart_status status =
@@ -280,31 +323,48 @@ static void tokenize(struct ox_exchange *x, const json_t *body)
         fail_with(x, status, &err);
         return;
     }
-    json_t *tokens = json_array();
-    for (size_t i = 0; i < n; i++) {
-        ox_json_append(&tokens, pieces ? piece(x->server, ids[i]) : json_integer(ids[i]));
-    }
+    add_tokens(x->server, ids, n, pieces, &out);
     oxcart_free(ids);
-    json_t *object = json_object();
-    ox_json_set(&object, "tokens", tokens);
-    reply_json(x, 200, object);
+    reply_large(x, "content", &out);
 }
 
-/* Decode ids and reply {key: text}. */
-static void reply_text(struct ox_exchange *x, const char *key, const int32_t *ids, size_t n)
+/* Append the text of ids, as long as it has room in an answer. */
+static enum oxcart_status add_text(const struct ox_server *server, const int32_t *ids, size_t n, struct ox_buf *out,
+                                   struct oxcart_error *err)
+{
+    const size_t max = max_answer(server);
+    for (size_t at = 0; at < n && out->len <= max; at += DECODE_IDS) {
+        char *bytes = NULL;
+        size_t n_bytes = 0;
+        const size_t part = n - at < DECODE_IDS ? n - at : DECODE_IDS;
+        const enum oxcart_status status =
+            oxcart_decode(server->model.engine, ids + at, part, 0, &bytes, &n_bytes, err);
+        if (status != OXCART_OK) {
+            return status;
+        }
+        ox_buf_add(out, bytes, n_bytes);
+        oxcart_free(bytes);
+    }
+    return OXCART_OK;
+}
+
+/* Decode ids, which stand for `what` in the request, and reply {key: text}. */
+static void reply_text(struct ox_exchange *x, const char *what, const char *key, const int32_t *ids, size_t n)
 {
     struct oxcart_error err = {0};
-    char *bytes = NULL;
-    size_t n_bytes = 0;
-    const enum oxcart_status status = oxcart_decode(x->server->model.engine, ids, n, 0, &bytes, &n_bytes, &err);
+    struct ox_buf text = {0};
+    struct ox_buf out = {0};
+    const enum oxcart_status status = add_text(x->server, ids, n, &text, &err);
     if (status != OXCART_OK) {
         fail_with(x, status, &err);
-        return;
+    } else {
+        ox_buf_printf(&out, "{\"%s\":", key);
+        ox_json_add_quoted(&out, ox_buf_str(&text));
+        ox_buf_add_byte(&out, '}');
+        out.failed = out.failed || text.failed;
+        reply_large(x, what, &out);
     }
-    json_t *object = json_object();
-    ox_json_set(&object, key, ox_json_new_text(ox_str_make(bytes, n_bytes)));
-    oxcart_free(bytes);
-    reply_json(x, 200, object);
+    ox_buf_fini(&text);
 }
 
 static void detokenize(struct ox_exchange *x, const json_t *body)
@@ -327,7 +387,7 @@ static void detokenize(struct ox_exchange *x, const json_t *body)
     } else if (!good) {
         refuse(x, "tokens", "an array of token ids of the model");
     } else {
-        reply_text(x, "content", ids, n);
+        reply_text(x, "tokens", "content", ids, n);
     }
     ox_free(ids);
 }
@@ -385,7 +445,7 @@ static void apply_template(struct ox_exchange *x, const json_t *body)
         return;
     }
     const size_t n = oxcart_prompt_tokens(prompt, &ids);
-    reply_text(x, "prompt", ids, n);
+    reply_text(x, "messages", "prompt", ids, n);
     oxcart_prompt_free(&prompt);
 }
 

@@ -12,6 +12,9 @@
 #include "base/rng.h"
 #include "server/server_parts.h"
 
+/* All bodies together, in --max-body. */
+#define MAX_BODIES 8
+
 /* The client's address as text, and what tells clients apart: address and key. */
 static void identify(struct ox_exchange *x)
 {
@@ -65,6 +68,14 @@ struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connect
 void ox_exchange_hold(struct ox_exchange *x)
 {
     atomic_fetch_add(&x->holders, 1);
+}
+
+bool ox_exchange_count(struct ox_exchange *x, size_t n)
+{
+    struct ox_server *server = x->server;
+    const uint64_t before = atomic_fetch_add(&server->bodies_bytes, n);
+    x->counted_bytes += n;
+    return before + n <= (uint64_t)server->options.max_body * MAX_BODIES;
 }
 
 void ox_exchange_drop_body(struct ox_exchange *x)

@@ -18,8 +18,6 @@
 #define MAX_CONNECTIONS 1024
 /* The keeper's deadlines come first, since it says why; what is left are clients that do not read. */
 #define AFTER_KEEPER_S 2
-/* All bodies together, in --max-body. */
-#define MAX_BODIES 8
 
 static const char *header(const struct ox_exchange *x, const char *name)
 {
@@ -256,15 +254,6 @@ static enum MHD_Result begin(struct ox_server *server, struct MHD_Connection *co
 
 /* ---- the body -------------------------------------------------------------------------------------------------- */
 
-/* Room in the memory that all bodies share? The lock is held. */
-static bool count_body(struct ox_exchange *x, size_t n)
-{
-    struct ox_server *server = x->server;
-    const uint64_t before = atomic_fetch_add(&server->bodies_bytes, n);
-    x->counted_bytes += n;
-    return before + n <= (uint64_t)server->options.max_body * MAX_BODIES;
-}
-
 static enum MHD_Result take_body(struct ox_exchange *x, const char *bytes, size_t n)
 {
     struct ox_api_error error = {0};
@@ -278,7 +267,7 @@ static enum MHD_Result take_body(struct ox_exchange *x, const char *bytes, size_
     }
     if (x->body_bytes > x->server->options.max_body) {
         (void)ox_request_refuse_body(x->server->options.max_body, &error);
-    } else if (!count_body(x, n)) {
+    } else if (!ox_exchange_count(x, n)) {
         too_many = true;
     } else {
         ox_buf_add(&x->body, bytes, n);

@@ -72,7 +72,7 @@ struct ox_exchange {
     int fd;              /* -1: the connection has ended */
     struct ox_buf body;
     size_t body_bytes;   /* came */
-    size_t counted_bytes; /* ... and count in the server's bodies_bytes */
+    size_t counted_bytes; /* that count in the server's bodies_bytes */
     bool body_done;
     bool suspended;
     bool gone;           /* the client left, or was left: nothing is sent any more */
@@ -109,7 +109,7 @@ struct ox_server {
     atomic_int state;    /* enum ox_server_state */
     uint64_t stop_ns;    /* when it was stopped */
     atomic_bool closing; /* nothing is suspended any more */
-    _Atomic uint64_t bodies_bytes; /* of all requests: what was parsed is kept until the answer's end */
+    _Atomic uint64_t bodies_bytes; /* of requests, whose parsed form is kept until the answer's end, and large replies */
     struct ox_metrics metrics;
     struct ox_recorder *recorder; /* of the trace; NULL: none */
 
@@ -163,6 +163,10 @@ void ox_exchange_reply(struct ox_exchange *x, int http_status, const char *conte
 
 /* Tell an error: as the reply if none is decided, else as the end of the stream. */
 void ox_exchange_fail(struct ox_exchange *x, const struct ox_api_error *error);
+
+/* Count n bytes of a body, the request's or a large reply's, until the exchange ends. Is there room in the memory that
+ * all bodies share? The lock is held. */
+bool ox_exchange_count(struct ox_exchange *x, size_t n) OX_MUST_USE;
 
 /* Forget the body's bytes, which were parsed. */
 void ox_exchange_drop_body(struct ox_exchange *x);

@@ -9,6 +9,8 @@
 #include "server/server_parts.h"
 
 #define STREAM_TYPE "text/event-stream; charset=utf-8"
+/* Of JSON in a body, beside four contexts full of tokens: a value takes a hundred times the bytes of its text. */
+#define MAX_VALUES ((size_t)65536)
 
 /* ---- events: the engine thread ---------------------------------------------------------------------------------- */
 
@@ -301,24 +303,38 @@ static bool ask(struct ox_exchange *x, json_t *body, struct ox_api_error *error)
 
 /* ---- threads ---------------------------------------------------------------------------------------------------- */
 
+/* The request's body as a tree, which is the caller's in any case. */
+static bool parse(struct ox_exchange *x, json_t **body, struct ox_api_error *error)
+{
+    static const char what[] = "the request's body";
+    const size_t max_values = MAX_VALUES + 4 * (size_t)x->server->model.n_ctx;
+    const struct ox_str text = ox_buf_str(&x->body);
+    struct ox_error err = {0};
+    if (ox_json_count(text) > max_values) {
+        return ox_api_refuse(error, 413, "invalid_request_error", "request_too_large", NULL,
+                             "%s: more than %zu values, that is %zu and four contexts (--ctx-size)", what, max_values,
+                             MAX_VALUES);
+    }
+    const enum ox_status status = ox_json_parse(text, what, body, &err);
+    if (status == OX_E_NOMEM) {
+        return ox_api_refuse_nomem(error);
+    }
+    if (status != OX_OK) {
+        return ox_api_refuse(error, 400, "invalid_request_error", "invalid_json", NULL, "%s", err.message);
+    }
+    return json_is_object(*body) || ox_api_refuse(error, 400, "invalid_request_error", "invalid_json", NULL,
+                                                  "%s: expected a JSON object", what);
+}
+
 static void work(struct ox_exchange *x)
 {
     json_t *body = NULL;
-    struct ox_error err = {0};
     struct ox_api_error error;
-    const enum ox_status status = ox_json_parse(ox_buf_str(&x->body), "the request's body", &body, &err);
+    bool ok = parse(x, &body, &error);
     ox_exchange_drop_body(x);
-    bool ok = true;
-    if (status == OX_E_NOMEM) {
-        ok = ox_api_refuse_nomem(&error);
-    } else if (status != OX_OK) {
-        ok = ox_api_refuse(&error, 400, "invalid_request_error", "invalid_json", NULL, "%s", err.message);
-    } else if (!json_is_object(body)) {
-        ok = ox_api_refuse(&error, 400, "invalid_request_error", "invalid_json", NULL,
-                           "the request's body: expected a JSON object");
-    } else if (x->route->kind == OX_ROUTE_ASK) {
+    if (ok && x->route->kind == OX_ROUTE_ASK) {
         ok = ask(x, body, &error);
-    } else {
+    } else if (ok) {
         ox_endpoint_post(x, body);
     }
     json_decref(body);

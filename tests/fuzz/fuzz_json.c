@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON: what parses and is written again parses to the same; every accessor answers or names the place; any bytes,
+ * JSON: what parses and is written again parses to the same; no more values than are counted before; every accessor answers or names the place; any bytes,
  * quoted, read back as the repaired bytes; numbers read from text are those that JSON reads.
  */
 #include <math.h>
@@ -51,6 +51,20 @@ static void visit(const struct ox_json_at *at, int depth, int *n_left)
     }
 }
 
+/* Values in a tree. */
+static size_t count(const json_t *value)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        n += count(json_array_get(value, i));
+    }
+    json_t *object = (json_t *)(uintptr_t)value;
+    for (void *at = json_object_iter(object); at != NULL; at = json_object_iter_next(object, at)) {
+        n += count(json_object_iter_value(at));
+    }
+    return n;
+}
+
 static void check_quoted(struct ox_str text)
 {
     struct ox_buf quoted = {0};
@@ -88,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         OX_CHECK(status == OX_E_FORMAT && root == NULL && err.code == OX_E_FORMAT && err.offset <= size + 1);
         return 0;
     }
+    OX_CHECK(ox_json_count(text) >= count(root));
     const struct ox_json_at at = ox_json_root(root, "input");
     int n_left = MAX_VISITS;
     visit(&at, 64, &n_left);

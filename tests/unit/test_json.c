@@ -17,6 +17,21 @@ static json_t *parse(const char *text)
     return root;
 }
 
+static void test_count(void)
+{
+    static const struct {
+        const char *text;
+        size_t n;
+    } cases[] = {
+        {"1", 1},          {"", 1},       {"[]", 2},          {"[1,2,3]", 4},
+        {"{\"a\":[1]}", 3}, {"\"[,{\"", 1}, {"\"\\\",,\",2", 2}, {"[\"\\\\\",\"a\"]", 3},
+        {"[[[[", 5},       {"\"\\", 1},   {"{},{}", 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        IS_INT(ox_json_count(ox_str_c(cases[i].text)), cases[i].n, cases[i].text);
+    }
+}
+
 static void test_parse(void)
 {
     static const char *const good[] = {"{}",
@@ -216,6 +231,7 @@ static void test_quoted(void)
 
 int main(void)
 {
+    test_count();
     test_parse();
     test_depth();
     test_places();

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The server on the demonstration model where a script cannot hold it: little room for pictures that wait, a trace that
- * nobody reads. What it answers otherwise is asked by tests/e2e/cli_serve.sh.
+ * nobody reads, what the largest bodies cost. What it answers otherwise is asked by tests/e2e/cli_serve.sh.
  */
 #include "server/server.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "tests/demo_help.h"
@@ -264,6 +265,126 @@ static void test_slow_trace(void)
     ox_buf_fini(&body);
 }
 
+/* ---- text and tokens --------------------------------------------------------------------------------------------- */
+
+#define PATH_TEXT "POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n"
+
+/* Ask path; the reply's body as a tree, or NULL. */
+static json_t *ask_path(struct fixture *f, struct stream *s, const char *path, struct ox_str body)
+{
+    json_t *tree = NULL;
+    stream_clear(s);
+    ox_buf_printf(&s->request, PATH_TEXT, path, body.len);
+    ox_buf_add_str(&s->request, body);
+    send_until(f, s, -1);
+    return ox_json_parse(ox_buf_str(&s->body), "reply", &tree, NULL) == OX_OK ? tree : NULL;
+}
+
+/* The pieces of the tokens in a row. */
+static void join_pieces(const json_t *tokens, struct ox_buf *out)
+{
+    for (size_t i = 0; i < json_array_size(tokens); i++) {
+        const json_t *piece = json_object_get(json_array_get(tokens, i), "piece");
+        ox_buf_add_str(out, ox_json_text(piece));
+        for (size_t j = 0; j < json_array_size(piece); j++) {
+            ox_buf_add_byte(out, (char)json_integer_value(json_array_get(piece, j)));
+        }
+    }
+}
+
+/* There and back, with characters that several tokens make up. */
+static void test_tokens(struct fixture *f)
+{
+    struct stream s = {.fd = -1};
+    struct ox_buf text = {0};
+    struct ox_buf body = {0};
+    struct ox_buf joined = {0};
+    for (int i = 0; i < 3000; i++) {
+        ox_buf_printf(&text, "%d \xF0\x9F\x98\x80\xC3\xA9\"\n", i);
+    }
+    ox_buf_add_c(&body, "{\"with_pieces\":true,\"content\":");
+    ox_json_add_quoted(&body, ox_buf_str(&text));
+    ox_buf_add_c(&body, "}");
+    json_t *tree = ask_path(f, &s, "tokenize", ox_buf_str(&body));
+    join_pieces(json_object_get(tree, "tokens"), &joined);
+    OK(s.http_status == 200 && ox_str_equal(ox_buf_str(&joined), ox_buf_str(&text)), "the pieces are the text");
+    OK(ox_str_find(ox_buf_str(&s.body), ox_str_c("\"piece\":[240"), 0) < s.body.len, "some are bytes");
+    const size_t n = json_array_size(json_object_get(tree, "tokens"));
+    json_decref(tree);
+    ox_buf_clear(&body);
+    ox_buf_add_c(&body, "{\"content\":");
+    ox_json_add_quoted(&body, ox_buf_str(&text));
+    ox_buf_add_c(&body, "}");
+    tree = ask_path(f, &s, "tokenize", ox_buf_str(&body));
+    OK(n > 10000 && json_array_size(json_object_get(tree, "tokens")) == n, "%zu tokens", n);
+    json_decref(tree);
+    ox_buf_clear(&body);
+    ox_buf_add_str(&body, ox_buf_str(&s.body));
+    tree = ask_path(f, &s, "detokenize", ox_buf_str(&body));
+    OK(ox_str_equal(ox_json_text(json_object_get(tree, "content")), ox_buf_str(&text)), "and back");
+    json_decref(tree);
+    stream_fini(&s);
+    ox_buf_fini(&text);
+    ox_buf_fini(&body);
+    ox_buf_fini(&joined);
+}
+
+/* The most memory that the process has used. */
+static uint64_t peak_bytes(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss << 10 : 0;
+}
+
+/* A body of exactly --max-body: begin, then piece again and again, blanks, end. */
+static void fill(struct ox_buf *body, const char *begin, const char *piece, const char *end, size_t n_bytes)
+{
+    ox_buf_clear(body);
+    ox_buf_add_c(body, begin);
+    while (body->len + strlen(piece) + strlen(end) <= n_bytes) {
+        ox_buf_add_c(body, piece);
+    }
+    ox_buf_add_c(body, end);
+    ox_buf_printf(body, "%*s", (int)(n_bytes - body->len), "");
+}
+
+/* As large as it may be, and as many tokens or values as that can be. */
+static void test_largest(struct fixture *f, size_t max_body)
+{
+    static const struct {
+        const char *path;
+        const char *begin;
+        const char *piece;
+        const char *end;
+        const char *says;
+    } cases[] = {
+        {"tokenize", "{\"with_pieces\":true,\"content\":\"", "q ", "\"}", "content: the answer would be larger than "},
+        {"tokenize", "{\"with_pieces\":true,\"content\":\"", "\\u0001", "\"}", "content: the answer would be larger than "},
+        {"tokenize", "{\"content\":\"", "The capital of France is Paris. ", "\"}", "{\"tokens\":["},
+        {"detokenize", "{\"tokens\":[", "0,", "0]}", "more than "},
+        {"v1/completions", "{\"prompt\":[", "0,", "0]}", "more than "},
+        {"v1/chat/completions", "{\"messages\":[", "{},", "{}]}", "more than "},
+        {"v1/messages", "{\"messages\":", "[", "", "more than "},
+    };
+    struct stream s = {.fd = -1};
+    struct ox_buf body = {0};
+    const uint64_t before = peak_bytes();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fill(&body, cases[i].begin, cases[i].piece, cases[i].end, max_body);
+        json_decref(ask_path(f, &s, cases[i].path, ox_buf_str(&body)));
+        OK(s.complete && has(&s, cases[i].says) && s.http_status == (cases[i].says[0] == '{' ? 200 : 413), "%s: %d %.120s",
+           cases[i].path, s.http_status, ox_buf_text(&s.body));
+    }
+    fill(&body, "{\"content\":\"", "q ", "\"}", max_body + 1);
+    json_decref(ask_path(f, &s, "tokenize", ox_buf_str(&body)));
+    IS_INT(s.http_status, 413, "one byte more");
+    const uint64_t grown = peak_bytes() - before;
+    OK(TAP_SANITIZED || grown < 32 * max_body, "all of it in %.1f times the body's bytes",
+       (double)grown / (double)max_body);
+    stream_fini(&s);
+    ox_buf_fini(&body);
+}
+
 int main(void)
 {
     struct drawing drawing;
@@ -275,6 +396,13 @@ int main(void)
     test_room(&drawing);
     test_context();
     test_slow_trace();
+    struct fixture f;
+    struct ox_server_options options = usual_options();
+    options.max_body = (size_t)4 << 20;
+    open_fixture(options, 1, 4096, &f);
+    test_tokens(&f);
+    test_largest(&f, options.max_body);
+    close_fixture(&f);
     draw_free(&drawing);
     (void)unlink(PICTURE);
     (void)unlink(LARGE);
