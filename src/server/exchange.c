@@ -55,6 +55,7 @@ struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connect
     pthread_mutex_init(&x->lock, NULL);
     ox_buf_add_c(&x->url, url);
     identify(x);
+    x->job = (struct ox_job){.owner = x, .client = x->client};
     if (ox_rng_id("req_", x->id, sizeof x->id) != 0) {
         x->id[0] = '\0';
     }
@@ -98,6 +99,7 @@ void ox_exchange_release(struct ox_exchange *x)
         x->route->api->reply_free(x->reply);
     }
     ox_ask_fini(&x->ask);
+    json_decref(x->tree);
     atomic_fetch_sub(&x->server->bodies_bytes, x->counted_bytes);
     ox_buf_fini(&x->body);
     ox_buf_fini(&x->url);

@@ -100,20 +100,45 @@ static bool add_part(struct loader *l, json_t *list, size_t i_message, size_t i,
     return true;
 }
 
-/* All parts of the tree; what is malformed is left for the one who reads the conversation. */
+/* The picture or clip that element i of a message's content is; false: something else, or malformed, which is left for the
+ * one who reads the conversation. */
+static bool is_media(const json_t *message, size_t i, bool *is_video, struct ox_str *source)
+{
+    bool ok;
+    const bool is_result = ox_str_is(ox_json_text(json_object_get(message, "role")), "tool");
+    const json_t *content = json_object_get(message, "content");
+    const enum ox_chat_part kind = ox_chat_part_read(json_array_get(content, i), is_result, source, &ok);
+    *is_video = kind == OX_CHAT_PART_VIDEO;
+    return ok && (kind == OX_CHAT_PART_IMAGE || kind == OX_CHAT_PART_VIDEO);
+}
+
+bool ox_media_is_shown(const json_t *conversation)
+{
+    const json_t *messages = json_object_get(conversation, "messages");
+    for (size_t m = 0; m < json_array_size(messages); m++) {
+        const json_t *message = json_array_get(messages, m);
+        for (size_t i = 0; i < json_array_size(json_object_get(message, "content")); i++) {
+            struct ox_str source;
+            bool is_video;
+            if (is_media(message, i, &is_video, &source)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* All parts of the tree. */
 static bool find_parts(struct loader *l, const json_t *conversation)
 {
     const json_t *messages = json_object_get(conversation, "messages");
     for (size_t m = 0; m < json_array_size(messages); m++) {
         const json_t *message = json_array_get(messages, m);
         json_t *list = json_object_get(message, "content");
-        const bool is_result = ox_str_is(ox_json_text(json_object_get(message, "role")), "tool");
         for (size_t i = 0; i < json_array_size(list); i++) {
             struct ox_str source;
-            bool ok;
-            const enum ox_chat_part kind = ox_chat_part_read(json_array_get(list, i), is_result, &source, &ok);
-            const bool is_media = kind == OX_CHAT_PART_IMAGE || kind == OX_CHAT_PART_VIDEO;
-            if (is_media && ok && !add_part(l, list, m, i, kind == OX_CHAT_PART_VIDEO, source)) {
+            bool is_video;
+            if (is_media(message, i, &is_video, &source) && !add_part(l, list, m, i, is_video, source)) {
                 return false;
             }
         }

@@ -41,6 +41,9 @@ struct ox_media_set {
 };
 void ox_media_set_fini(struct ox_media_set *set);
 
+/* Has conversation {"messages": [...]} parts that are pictures or clips? Any thread. */
+bool ox_media_is_shown(const json_t *conversation);
+
 /* Load what the parts of conversation {"messages": [...]} point to. A data: URI stays (its size is checked). Any other
  * source is read into *set (which must be empty), and its part becomes {"type": "image"} or "video", so that set->media is
  * what the engine wants; parts that the prompt leaves out (chat.h) stay as they are. Sources:

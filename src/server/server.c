@@ -208,8 +208,7 @@ enum ox_status ox_server_open(const struct ox_server_options *options, struct ox
     atomic_init(&server->state, OX_SERVER_LOADING);
     ox_metrics_init(&server->metrics);
     pthread_mutex_init(&server->links_lock, NULL);
-    pthread_mutex_init(&server->jobs_lock, NULL);
-    pthread_cond_init(&server->jobs_wake, NULL);
+    ox_jobs_init(&server->jobs, OX_N_WORKERS);
     block_signals(&before);
     const enum ox_status status = start(server, err);
     restore_signals(&before);
@@ -303,10 +302,7 @@ bool ox_server_done(struct ox_server *server)
 
 static void end_workers(struct ox_server *server)
 {
-    pthread_mutex_lock(&server->jobs_lock);
-    server->jobs_end = true;
-    pthread_cond_broadcast(&server->jobs_wake);
-    pthread_mutex_unlock(&server->jobs_lock);
+    ox_jobs_end(&server->jobs);
     for (size_t i = 0; i < server->n_workers; i++) {
         pthread_join(server->workers[i], NULL);
     }
@@ -366,8 +362,7 @@ void ox_server_close(struct ox_server **server)
     ox_free(s->tls_cert);
     ox_metrics_fini(&s->metrics);
     pthread_mutex_destroy(&s->links_lock);
-    pthread_mutex_destroy(&s->jobs_lock);
-    pthread_cond_destroy(&s->jobs_wake);
+    ox_jobs_fini(&s->jobs);
     ox_free(s);
     *server = NULL;
 }

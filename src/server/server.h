@@ -6,8 +6,8 @@
  *
  *     http thread (libmicrohttpd's, http.c)   reads head and body, asks access.h, finds the route; answers what is at hand
  *                                             (health, models, metrics, slots, the page); else suspends the connection
- *     workers (worker.c)                      parse JSON, load what media parts point to, make the prompt, hand it to
- *                                             the scheduler
+ *     workers (worker.c)                      take it from their queue (jobs.h): parse JSON, load what media parts point
+ *                                             to, make the prompt, hand it to the scheduler
  *     engine thread                           inside oxcart_scheduler_run: events become bytes in the exchange's buffer,
  *                                             and the connection is resumed; never waits for a client
  *     http thread                             sends what is in the buffer, suspends again where there is nothing
@@ -57,6 +57,7 @@ struct ox_server_options {
     const char *const *media_hosts; /* [n_media_hosts] */
     size_t n_media_hosts;
     int64_t max_media_tokens; /* of all requests, decoded; 0: two contexts of them, and at least 262,144 */
+    bool permit_loopback; /* for tests, as in struct ox_media_options; no option of the program leads here */
     bool with_page;
     bool log_requests; /* one message a request */
     int trace_fd;      /* requests and replies as JSON lines (recorder.h); -1: none. The caller's */

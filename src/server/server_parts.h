@@ -13,6 +13,7 @@
 #include "os/clock.h"
 #include "server/access.h"
 #include "server/api.h"
+#include "server/jobs.h"
 #include "server/metrics.h"
 #include "server/page.h"
 #include "server/recorder.h"
@@ -22,7 +23,7 @@
 
 /* Most answers to one request (n). */
 #define OX_MAX_CHOICES 8
-/* So many that some may wait for hosts that give media, or for their decoder. */
+/* So many that some may wait for hosts that give media, or for their decoder (jobs.h). */
 #define OX_N_WORKERS 8
 /* Bytes of a stream that its client has not read; more end it. */
 #define OX_MAX_UNSENT ((size_t)4 << 20)
@@ -65,7 +66,8 @@ struct ox_exchange {
     uint64_t client;
     uint64_t begin_ns;
     atomic_uint holders;
-    struct ox_exchange *next_job; /* the workers' queue */
+    struct ox_job job;  /* the workers' */
+    json_t *tree;       /* ... its parsed body, while they have work with it */
     atomic_bool left;             /* gone, for those who look without the lock */
 
     pthread_mutex_t lock; /* of what follows */
@@ -120,12 +122,7 @@ struct ox_server {
     struct ox_server_model model;
     struct ox_api_context context;
 
-    pthread_mutex_t jobs_lock; /* of the workers' queue */
-    pthread_cond_t jobs_wake;
-    struct ox_exchange *first_job;
-    struct ox_exchange *last_job;
-    bool jobs_end;
-
+    struct ox_jobs jobs;
     pthread_t keeper;
     pthread_t engine_thread;
     pthread_t disk_thread;

@@ -11,6 +11,8 @@
 #define STREAM_TYPE "text/event-stream; charset=utf-8"
 /* Of JSON in a body, beside four contexts full of tokens: a value takes a hundred times the bytes of its text. */
 #define MAX_VALUES ((size_t)65536)
+/* Bodies above it are slow jobs: a tenth of a second and more until their tokens are known. */
+#define LARGE_BYTES ((size_t)1 << 20)
 
 /* ---- events: the engine thread ---------------------------------------------------------------------------------- */
 
@@ -141,7 +143,8 @@ static bool render(struct ox_exchange *x, struct oxcart_prompt **prompt, struct 
                                            .hosts = options->media_hosts,
                                            .n_hosts = options->n_media_hosts,
                                            .max_media = options->max_images,
-                                           .max_bytes = options->max_body};
+                                           .max_bytes = options->max_body,
+                                           .permit_loopback = options->permit_loopback};
     struct oxcart_messages_options messages = ox_server_messages(x->server);
     struct oxcart_error err = {0};
     struct ox_media_set set = {0};
@@ -279,14 +282,10 @@ static bool answer(struct ox_exchange *x, struct oxcart_prompt *prompt, struct o
     return over || submit_all(x, prompt, error);
 }
 
-static bool ask(struct ox_exchange *x, json_t *body, struct ox_api_error *error)
+static bool ask(struct ox_exchange *x, struct ox_api_error *error)
 {
     struct oxcart_prompt *prompt = NULL;
     struct ox_buf out = {0};
-    x->ask.kind = x->route->ask;
-    if (!x->route->api->read(&x->server->context, body, &x->ask, error)) {
-        return false;
-    }
     if (!make_prompt(x, &prompt, error)) {
         return false;
     }
@@ -326,67 +325,78 @@ static bool parse(struct ox_exchange *x, json_t **body, struct ox_api_error *err
                                                   "%s: expected a JSON object", what);
 }
 
-static void work(struct ox_exchange *x)
+/* Parse the body, and read what it asks for. */
+static bool read_request(struct ox_exchange *x, struct ox_api_error *error)
 {
-    json_t *body = NULL;
-    struct ox_api_error error;
-    bool ok = parse(x, &body, &error);
+    const bool ok = parse(x, &x->tree, error);
     ox_exchange_drop_body(x);
-    if (ok && x->route->kind == OX_ROUTE_ASK) {
-        ok = ask(x, body, &error);
-    } else if (ok) {
-        ox_endpoint_post(x, body);
-    }
-    json_decref(body);
-    if (!ok) {
-        ox_exchange_fail(x, &error);
-    }
+    x->ask.kind = x->route->ask;
+    return ok && (x->route->kind != OX_ROUTE_ASK || x->route->api->read(&x->server->context, x->tree, &x->ask, error));
+}
+
+/* What is known to take long only now that it was read. */
+static bool is_slow(const struct ox_exchange *x)
+{
+    return x->route->kind == OX_ROUTE_ASK ? ox_media_is_shown(x->ask.conversation) : ox_media_is_shown(x->tree);
+}
+
+static bool is_over(struct ox_exchange *x)
+{
     pthread_mutex_lock(&x->lock);
     const bool over = x->gone || x->failed;
     pthread_mutex_unlock(&x->lock);
-    if (over) { /* while it was handed in */
+    return over;
+}
+
+/* False: it is a slow job, to be gone on with when it is taken as such. */
+static bool work(struct ox_exchange *x)
+{
+    struct ox_api_error error;
+    if (is_over(x)) { /* while it waited; its tree goes with it */
+        return true;
+    }
+    bool ok = x->tree != NULL || read_request(x, &error);
+    if (ok && !x->job.slow && is_slow(x)) {
+        return false;
+    }
+    if (ok && x->route->kind == OX_ROUTE_ASK) {
+        ok = ask(x, &error);
+    } else if (ok) {
+        ox_endpoint_post(x, x->tree);
+    }
+    json_decref(x->tree);
+    x->tree = NULL;
+    if (!ok) {
+        ox_exchange_fail(x, &error);
+    }
+    if (is_over(x)) { /* while it was handed in */
         ox_exchange_cancel(x);
     }
+    return true;
 }
 
 void ox_work_add(struct ox_exchange *x)
 {
-    struct ox_server *server = x->server;
     ox_exchange_hold(x);
-    pthread_mutex_lock(&server->jobs_lock);
-    if (server->first_job == NULL) {
-        server->first_job = x;
-    } else {
-        server->last_job->next_job = x;
-    }
-    server->last_job = x;
-    pthread_cond_signal(&server->jobs_wake);
-    pthread_mutex_unlock(&server->jobs_lock);
-    ox_keeper_wake(server);
-}
-
-/* The next exchange, NULL at the end. */
-static struct ox_exchange *take_job(struct ox_server *server)
-{
-    pthread_mutex_lock(&server->jobs_lock);
-    while (server->first_job == NULL && !server->jobs_end) {
-        pthread_cond_wait(&server->jobs_wake, &server->jobs_lock);
-    }
-    struct ox_exchange *x = server->first_job;
-    if (x != NULL) {
-        server->first_job = x->next_job;
-    }
-    pthread_mutex_unlock(&server->jobs_lock);
-    return x;
+    x->job.slow = x->body.len > LARGE_BYTES;
+    ox_jobs_add(&x->server->jobs, &x->job);
+    ox_keeper_wake(x->server);
 }
 
 void *ox_worker_main(void *argument)
 {
     struct ox_server *server = argument;
-    struct ox_exchange *x = NULL;
-    while ((x = take_job(server)) != NULL) {
-        work(x);
-        ox_exchange_release(x);
+    struct ox_job *job = NULL;
+    while ((job = ox_jobs_take(&server->jobs)) != NULL) {
+        struct ox_exchange *x = job->owner;
+        const bool done = work(x);
+        ox_jobs_done(&server->jobs, job);
+        if (done) {
+            ox_exchange_release(x);
+        } else {
+            job->slow = true;
+            ox_jobs_add(&server->jobs, job);
+        }
     }
     return NULL;
 }

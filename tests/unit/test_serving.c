@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The server on the demonstration model where a script cannot hold it: little room for pictures that wait, a trace that
- * nobody reads, what the largest bodies cost. What it answers otherwise is asked by tests/e2e/cli_serve.sh.
+ * nobody reads, what the largest bodies cost, a host of pictures that never answers. What it answers otherwise is asked by tests/e2e/cli_serve.sh.
  */
 #include "server/server.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 
 #include "base/mem.h"
@@ -120,8 +121,8 @@ static void begin_long(struct fixture *f, struct stream *s)
     OK(!s->failed, "an answer that takes long has begun");
 }
 
-/* What is in the picture of that file? */
-static void post_picture(struct stream *s, const char *url)
+/* What is in the picture there? who: what tells clients apart. */
+static void post_picture(struct stream *s, size_t who, const char *url)
 {
     char body[512];
     const int n = snprintf(body, sizeof body,
@@ -129,7 +130,7 @@ static void post_picture(struct stream *s, const char *url)
                            "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
                            "\"%s\"}},{\"type\":\"text\",\"text\":\"What is in this picture?\"}]}]}",
                            url);
-    stream_post(s, STREAM_CHAT, 0, ox_str_make(body, (size_t)n));
+    stream_post(s, STREAM_CHAT, who, ox_str_make(body, (size_t)n));
 }
 
 static bool has(const struct stream *s, const char *text)
@@ -165,7 +166,7 @@ static void test_room(const struct drawing *drawing)
     begin_long(&f, &first);
     for (int i = 0; i < 5; i++) {
         asked[i] = (struct stream){.fd = -1};
-        post_picture(&asked[i], PICTURE);
+        post_picture(&asked[i], 0, PICTURE);
         send_until(&f, &asked[i], i < 3 ? i + 1 : -1);
     }
     IS_INT(stats_of(&f).n_waiting, 3, "requests with a picture wait");
@@ -177,7 +178,7 @@ static void test_room(const struct drawing *drawing)
     stream_close(&asked[1]);
     await_waiting(&f, 2);
     IS_INT(stats_of(&f).n_waiting, 2, "are left when one goes");
-    post_picture(&asked[3], PICTURE);
+    post_picture(&asked[3], 0, PICTURE);
     send_until(&f, &asked[3], 3);
     IS_INT(stats_of(&f).n_waiting, 3, "wait when another takes its place");
     stream_close(&first);
@@ -200,11 +201,11 @@ static void test_context(void)
     struct fixture f;
     struct stream s = {.fd = -1};
     open_fixture(usual_options(), 1, 512, &f);
-    post_picture(&s, LARGE);
+    post_picture(&s, 0, LARGE);
     send_until(&f, &s, -1);
     OK(s.http_status == 400 && has(&s, "\"code\":\"context_length_exceeded\"") && has(&s, " 512 "), "576 tokens: %s",
        ox_buf_text(&s.body));
-    post_picture(&s, PICTURE);
+    post_picture(&s, 0, PICTURE);
     send_until(&f, &s, -1);
     OK(s.http_status == 200, "a small one: %d", s.http_status);
     stream_fini(&s);
@@ -263,6 +264,124 @@ static void test_slow_trace(void)
     IS_INT(*(const size_t *)n_lines, 6, "lines are written");
     close(ends[0]);
     ox_buf_fini(&body);
+}
+
+/* ---- a slow host ------------------------------------------------------------------------------------------------- */
+
+/* Takes requests for pictures, and answers none. */
+static struct host {
+    int fd;
+    pthread_t thread;
+    char url[64];
+    atomic_bool stop;
+    atomic_size_t n_asked;
+} host;
+
+static void *host_main(void *unused)
+{
+    int fds[64];
+    size_t n = 0;
+    (void)unused;
+    while (!atomic_load(&host.stop)) {
+        struct pollfd one = {.fd = host.fd, .events = POLLIN};
+        if (n < 64 && poll(&one, 1, 10) > 0 && (fds[n] = accept(host.fd, NULL, NULL)) >= 0) {
+            n++;
+            atomic_store(&host.n_asked, n);
+        }
+    }
+    while (n > 0) {
+        close(fds[--n]);
+    }
+    return NULL;
+}
+
+static void start_host(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    host.fd = socket(AF_INET, SOCK_STREAM, 0);
+    OK(bind(host.fd, (const struct sockaddr *)&at, sizeof at) == 0 && listen(host.fd, 16) == 0 &&
+           getsockname(host.fd, (struct sockaddr *)&at, &len) == 0 &&
+           pthread_create(&host.thread, NULL, host_main, NULL) == 0, "a host that never answers");
+    snprintf(host.url, sizeof host.url, "http://127.0.0.1:%u/picture", ntohs(at.sin_port));
+}
+
+static void stop_host(void)
+{
+    atomic_store(&host.stop, true);
+    pthread_join(host.thread, NULL);
+    close(host.fd);
+}
+
+static void send_all(struct fixture *f, struct stream *s, size_t n, size_t who)
+{
+    for (size_t i = 0; i < n; i++) {
+        s[i] = (struct stream){.fd = -1};
+        post_picture(&s[i], who, host.url);
+        if (stream_connect(&s[i], f->port, false)) {
+            while (s[i].n_sent < s[i].request.len && !s[i].failed) {
+                struct pollfd one = {.fd = s[i].fd, .events = POLLOUT};
+                (void)poll(&one, 1, 10);
+                stream_go_on(&s[i], SIZE_MAX);
+            }
+        }
+    }
+}
+
+/* How many requests reach the host, and no more than that. */
+static size_t await_asked(size_t n)
+{
+    for (int i = 0; i < 1000 && atomic_load(&host.n_asked) < n; i++) {
+        (void)poll(NULL, 0, 10);
+    }
+    (void)poll(NULL, 0, 500);
+    return atomic_load(&host.n_asked);
+}
+
+/* Clients that name such a host wait for each other, and nobody for them. */
+static void test_slow_host(const struct drawing *drawing)
+{
+    struct fixture f;
+    struct stream first[10];
+    struct stream second[10];
+    struct stream s = {.fd = -1};
+    start_host();
+    char allowed[64];
+    struct ox_server_options options = usual_options();
+    snprintf(allowed, sizeof allowed, "%.*s", (int)(strlen(host.url) - strlen("http:///picture")), host.url + 7);
+    options.media_hosts = (const char *const[]){allowed};
+    options.n_media_hosts = 1;
+    options.permit_loopback = true;
+    open_fixture(options, 4, 4096, &f);
+    const uint64_t begin = ox_clock_ns();
+    send_all(&f, first, 10, 1);
+    IS_INT(await_asked(2), 2, "pictures are asked for by a client that wants ten");
+    post_picture(&s, 2, PICTURE);
+    send_until(&f, &s, -1);
+    OK(s.http_status == 200 && has(&s, drawing->answer), "another one's picture is looked at: %d", s.http_status);
+    send_all(&f, second, 10, 3);
+    IS_INT(await_asked(4), 4, "when a second one comes");
+    struct ox_buf body = {0};
+    for (size_t who = 1; who < 4; who++) {
+        ox_buf_clear(&body);
+        stream_ask(&body, STREAM_COMPLETIONS, 1, 4, 20, true);
+        stream_post(&s, STREAM_COMPLETIONS, who, ox_buf_str(&body));
+        send_until(&f, &s, -1);
+        OK(s.answered && s.complete, "text of client %zu is answered", who);
+    }
+    const double seconds = ox_clock_seconds(begin, ox_clock_ns());
+    OK(seconds < 15.0, "before the host's time is over: %.1f s", seconds);
+    stream_close(&first[0]);
+    stream_close(&second[0]);
+    OK(await_asked(5) >= 5, "when two leave, others ask");
+    for (size_t i = 0; i < 10; i++) {
+        stream_fini(&first[i]);
+        stream_fini(&second[i]);
+    }
+    stream_fini(&s);
+    ox_buf_fini(&body);
+    close_fixture(&f);
+    stop_host();
 }
 
 /* ---- text and tokens --------------------------------------------------------------------------------------------- */
@@ -396,6 +515,7 @@ int main(void)
     test_room(&drawing);
     test_context();
     test_slow_trace();
+    test_slow_host(&drawing);
     struct fixture f;
     struct ox_server_options options = usual_options();
     options.max_body = (size_t)4 << 20;
