@@ -494,19 +494,16 @@ static void close_load(struct load *load)
 
 /* ---- afterwards ------------------------------------------------------------------------------------------------ */
 
-/* libmicrohttpd closes the descriptor of a connection that has ended in its next round, and an idle server may take long
- * to begin one: so many more than at the beginning are no leak, which would show in hundreds here. */
-#define LATE_FILES 4
-
-/* Until nothing runs or waits and no more files are open than at the beginning. */
+/* Until nothing runs or waits and no more files are open than at the beginning. They are counted when the connections that
+ * asked have had time to end, too. */
 static bool is_at_rest(const struct load *load, size_t n_files, size_t *n_now)
 {
     bool rest = false;
     for (size_t i = 0; i < 100 && !rest; i++) {
-        poll(NULL, 0, 100);
         rest = stream_metric(load->port, "running") == 0.0 && stream_metric(load->port, "queue") == 0.0;
+        poll(NULL, 0, 200);
         *n_now = count_files(load->pid);
-        rest = rest && *n_now <= n_files + LATE_FILES;
+        rest = rest && *n_now <= n_files;
     }
     return rest;
 }
