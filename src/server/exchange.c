@@ -38,8 +38,7 @@ static void identify(struct ox_exchange *x)
     ox_buf_fini(&who);
 }
 
-struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connection *connection, const char *url,
-                                    const char *method)
+struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connection *connection, const char *method)
 {
     struct ox_exchange *x = ox_calloc(1, sizeof *x);
     if (x == NULL) {
@@ -53,7 +52,6 @@ struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connect
     x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     atomic_init(&x->holders, 1);
     pthread_mutex_init(&x->lock, NULL);
-    ox_buf_add_c(&x->url, url);
     identify(x);
     x->job = (struct ox_job){.owner = x, .client = x->client};
     if (ox_rng_id("req_", x->id, sizeof x->id) != 0) {
@@ -103,6 +101,7 @@ void ox_exchange_release(struct ox_exchange *x)
     atomic_fetch_sub(&x->server->bodies_bytes, x->counted_bytes);
     ox_buf_fini(&x->body);
     ox_buf_fini(&x->url);
+    ox_buf_fini(&x->authority);
     ox_buf_fini(&x->out);
     ox_buf_fini(&x->kept_body);
     ox_buf_fini(&x->kept_reply);

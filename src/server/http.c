@@ -184,16 +184,35 @@ static bool is_ambiguous(const struct ox_exchange *x)
     return framing.n_hosts > 1 || framing.n_lengths > 1;
 }
 
+/* The host that is asked for. The target's makes the header void. */
+static const char *host_of(const struct ox_exchange *x)
+{
+    return x->authority.len > 0 ? ox_buf_text(&x->authority) : header(x, "Host");
+}
+
+/* Take the request line's target apart, and note what else is wrong with the head. */
+static void read_target(struct ox_exchange *x, const char *url, const char *version)
+{
+    struct ox_request_target target;
+    x->bad_target = !ox_request_target_read(ox_str_c(url), &target);
+    ox_buf_add_str(&x->url, target.path);
+    ox_buf_add_str(&x->authority, target.authority);
+    x->needs_host = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
+    x->ambiguous = is_ambiguous(x);
+}
+
 /* Can a request with this head be answered, and now? */
 static bool check_head(struct ox_exchange *x, struct ox_api_error *error)
 {
     const struct ox_request_head head = {.method = x->method,
                                          .route = x->route,
-                                         .host = header(x, "Host"),
+                                         .host = host_of(x),
                                          .origin = header(x, "Origin"),
                                          .authorization = header(x, "Authorization"),
                                          .x_api_key = header(x, "x-api-key"),
                                          .content_type = header(x, "Content-Type"),
+                                         .bad_target = x->bad_target,
+                                         .no_host = x->needs_host && header(x, "Host") == NULL,
                                          .ambiguous = x->ambiguous,
                                          .n_body = announced(x)};
     if (!ox_request_head_ok(&head, &x->server->access, x->server->options.max_body, error)) {
@@ -227,10 +246,10 @@ static bool attach(struct ox_exchange *x)
 }
 
 static enum MHD_Result begin(struct ox_server *server, struct MHD_Connection *connection, const char *url,
-                             const char *method, void **con_cls)
+                             const char *method, const char *version, void **con_cls)
 {
     struct ox_api_error error;
-    struct ox_exchange *x = ox_exchange_new(server, connection, url, method);
+    struct ox_exchange *x = ox_exchange_new(server, connection, method);
     if (x == NULL || !attach(x)) {
         if (x != NULL) {
             ox_exchange_release(x);
@@ -238,10 +257,10 @@ static enum MHD_Result begin(struct ox_server *server, struct MHD_Connection *co
         return MHD_NO;
     }
     *con_cls = x;
+    read_target(x, url, version);
     x->route = ox_route_find(ox_buf_str(&x->url), server->options.with_page);
     x->errors = ox_route_errors(x->route, ox_buf_str(&x->url), header(x, "anthropic-version") != NULL);
     x->cors = ox_access_origin_is_cors(&server->access, header(x, "Origin"));
-    x->ambiguous = is_ambiguous(x);
     if (check_head(x, &error)) {
         return MHD_YES;
     }
@@ -346,9 +365,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                                   const char *version, const char *upload, size_t *n_upload, void **con_cls)
 {
     struct ox_exchange *x = *con_cls;
-    (void)version;
     if (x == NULL) {
-        return begin(cls, connection, url, method, con_cls);
+        return begin(cls, connection, url, method, version, con_cls);
     }
     if (*n_upload > 0) {
         const size_t n = *n_upload;

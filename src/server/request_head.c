@@ -4,6 +4,9 @@
  */
 #include "server/request_head.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "base/json_build.h"
 
 static const char invalid[] = "invalid_request_error";
@@ -40,14 +43,43 @@ static bool may_ask(const struct ox_request_head *head, const struct ox_access *
     return true;
 }
 
-bool ox_request_head_ok(const struct ox_request_head *head, const struct ox_access *access, size_t max_body,
-                        struct ox_api_error *error)
+bool ox_request_target_read(struct ox_str text, struct ox_request_target *out)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    *out = (struct ox_request_target){.path = text};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        const size_t n = strlen(schemes[i]);
+        if (text.len >= n && strncasecmp(text.ptr, schemes[i], n) == 0) {
+            const size_t end = ox_str_find(text, ox_str_c("/"), n);
+            out->authority = ox_str_make(text.ptr + n, end - n);
+            out->path = end < text.len ? ox_str_make(text.ptr + end, text.len - end) : ox_str_c("/");
+            return end > n && memchr(text.ptr + n, '@', end - n) == NULL;
+        }
+    }
+    return true;
+}
+
+/* Is it what a client of HTTP may send, and does everybody read it in the same way? */
+static bool is_clear(const struct ox_request_head *head, struct ox_api_error *error)
 {
     if (head->ambiguous) {
         return ox_api_refuse(error, 400, invalid, "ambiguous_request", NULL,
                              "the request has more than one Host, Content-Length or Transfer-Encoding");
     }
-    if (!may_ask(head, access, error)) {
+    if (head->no_host) {
+        return ox_api_refuse(error, 400, invalid, "missing_host", NULL, "Host: expected one, as in all requests of HTTP/1.1");
+    }
+    if (head->bad_target) {
+        return ox_api_refuse(error, 400, invalid, "invalid_target", NULL,
+                             "the request line: expected a path, or http:// or https:// with a host and no user");
+    }
+    return true;
+}
+
+bool ox_request_head_ok(const struct ox_request_head *head, const struct ox_access *access, size_t max_body,
+                        struct ox_api_error *error)
+{
+    if (!is_clear(head, error) || !may_ask(head, access, error)) {
         return false;
     }
     if (is_options(head)) {

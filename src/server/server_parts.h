@@ -57,11 +57,14 @@ struct ox_exchange {
     const struct ox_route *route; /* NULL: none of ours */
     const struct ox_api *errors;  /* whose form they have; NULL: OpenAI's */
     const char *method;           /* libmicrohttpd's; the http thread's only, as the next two */
-    struct ox_buf url;
+    struct ox_buf url;       /* the target's path */
+    struct ox_buf authority; /* ... its host; empty: the Host header's */
     char address[64];
     char id[24];
     bool cors; /* Origin is --cors-origin */
-    bool ambiguous; /* its head (request_head.h) */
+    bool ambiguous;  /* its head (request_head.h), as the next two */
+    bool bad_target;
+    bool needs_host;
     const struct ox_page_asset *asset; /* the page's file that is asked for; NULL: none */
     uint64_t client;
     uint64_t begin_ns;
@@ -147,7 +150,7 @@ static inline enum ox_server_state ox_server_state(struct ox_server *server)
 /* ---- exchange.c ------------------------------------------------------------------------------------------------ */
 
 /* A new exchange with one holder; NULL when out of memory. */
-struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connection *connection, const char *url,
+struct ox_exchange *ox_exchange_new(struct ox_server *server, struct MHD_Connection *connection,
                                     const char *method) OX_MUST_USE;
 void ox_exchange_hold(struct ox_exchange *x);
 void ox_exchange_release(struct ox_exchange *x);

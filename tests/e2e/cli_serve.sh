@@ -159,6 +159,21 @@ for heads in 'Host: example.org' 'Content-Length: 0\r\nContent-Length: 3' 'Conte
     is "$(printf '%s\n' "$out" | grep -c '^HTTP/1.1 ')" 1 "and ends there"
 done
 
+line() { # REQUEST_LINE HEADERS: what is answered
+    printf '%s\r\n%bConnection: close\r\n\r\n' "$1" "$2" | "$raw" "$port" read | tr -d '\r' | tr '\n' ' '
+}
+has "$(line 'GET /health HTTP/1.1' '')" '^HTTP/1.1 400 .*"code":"missing_host"' "HTTP/1.1 without a Host"
+has "$(line 'GET /health HTTP/1.0' '')" '^HTTP/1.[01] 200 ' "HTTP/1.0 needs none"
+has "$(line "GET http://localhost:$port/health?x=/y HTTP/1.1" 'Host: evil.example\r\n')" '^HTTP/1.1 200 .*"ok"' \
+    "an absolute target: its host counts"
+has "$(line 'GET http://evil.example/health HTTP/1.1' 'Host: localhost\r\n')" '^HTTP/1.1 403 .*host_not_allowed' \
+    "... which must be this one"
+has "$(line 'GET http://localhost/v1/models/tiny HTTP/1.1' 'Host: localhost\r\n')" '^HTTP/1.1 200 .*"id":"tiny"' "its path"
+has "$(line 'GET http://localhost HTTP/1.1' 'Host: localhost\r\n')" '^HTTP/1.1 200 ' "none is the page"
+has "$(line 'GET http://localhost/health HTTP/1.1' '')" '^HTTP/1.1 400 .*missing_host' "without a Host header"
+has "$(line 'GET http://me@localhost/health HTTP/1.1' 'Host: localhost\r\n')" '^HTTP/1.1 400 .*invalid_target' "with a user"
+has "$(line 'OPTIONS * HTTP/1.1' 'Host: localhost\r\n')" '^HTTP/1.1 204 .*Allow: ' "OPTIONS *"
+
 # ---- Host and Origin
 ask /health -H 'Host: evil.example'
 has "$code:$body" '^403:.*host_not_allowed' "a foreign Host"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any request, without a socket: "METHOD PATH" and headers as "Name: value", a line each, an empty line, the body. A head
+ * Any request, without a socket: "METHOD TARGET" and headers as "Name: value", a line each, an empty line, the body. A head
  * that is accepted has what each rule asks for, seen in another way; a refusal has a status, a sentence, and a body that is
  * JSON; so has one of the API that reads the body.
  */
@@ -34,6 +34,20 @@ static char *next_line(char **left)
     return line;
 }
 
+/* Authority and path are parts of the target, one behind the other. */
+static void check_target(struct ox_str text, const struct ox_request_target *target)
+{
+    if (target->authority.ptr == NULL) {
+        OX_CHECK(ox_str_equal(target->path, text));
+        return;
+    }
+    const size_t begin = (size_t)(target->authority.ptr - text.ptr);
+    OX_CHECK(begin >= 7 && begin + target->authority.len <= text.len);
+    OX_CHECK(target->path.len > 0 && target->path.ptr[0] == '/');
+    OX_CHECK(begin + target->authority.len == text.len ||
+             target->path.ptr == target->authority.ptr + target->authority.len);
+}
+
 static void read_head(char **left, struct ox_request_head *head)
 {
     const char **const fields[] = {&head->host, &head->origin, &head->authorization, &head->x_api_key,
@@ -42,12 +56,15 @@ static void read_head(char **left, struct ox_request_head *head)
     char *line = next_line(left);
     char *blank = strchr(line, ' ');
     head->method = line;
-    const char *path = "";
+    struct ox_request_target target;
+    const char *text = "";
     if (blank != NULL) {
         *blank = '\0';
-        path = blank + 1;
+        text = blank + 1;
     }
-    head->route = ox_route_find(ox_str_c(path), true);
+    head->bad_target = !ox_request_target_read(ox_str_c(text), &target);
+    check_target(ox_str_c(text), &target);
+    head->route = ox_route_find(target.path, true);
     while (*(line = next_line(left)) != '\0') {
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
             if (strncmp(line, names[i], strlen(names[i])) == 0) {

@@ -21,9 +21,14 @@ static int status_of(const struct ox_request_head *head, const struct ox_access 
 static void test_order(const struct ox_access *access)
 {
     struct ox_request_head head = {.method = "GET", .host = "evil.example", .origin = "http://evil.example",
-                                   .content_type = "text/plain", .ambiguous = true, .n_body = MAX_BODY + 1};
+                                   .content_type = "text/plain", .bad_target = true, .no_host = true, .ambiguous = true,
+                                   .n_body = MAX_BODY + 1};
     IS_INT(status_of(&head, access), 400, "two meanings");
     head.ambiguous = false;
+    IS_INT(status_of(&head, access), 400, "no Host");
+    head.no_host = false;
+    IS_INT(status_of(&head, access), 400, "no target");
+    head.bad_target = false;
     IS_INT(status_of(&head, access), 403, "Host");
     head.host = "localhost";
     IS_INT(status_of(&head, access), 403, "Origin");
@@ -76,6 +81,39 @@ static void test_errors(void)
     }
 }
 
+static void test_target(void)
+{
+    static const struct {
+        const char *text;
+        const char *authority; /* NULL: none */
+        const char *path;
+        bool good;
+    } cases[] = {
+        {"/health", NULL, "/health", true},
+        {"", NULL, "", true},
+        {"*", NULL, "*", true},
+        {"//evil.example/x", NULL, "//evil.example/x", true},
+        {"http:/x", NULL, "http:/x", true},
+        {"ftp://host/x", NULL, "ftp://host/x", true},
+        {"http://localhost/health", "localhost", "/health", true},
+        {"HTTPS://[::1]:80/a/b", "[::1]:80", "/a/b", true},
+        {"http://localhost:8080", "localhost:8080", "/", true},
+        {"http://localhost/", "localhost", "/", true},
+        {"http:///x", "", "/x", false},
+        {"http://", "", "/", false},
+        {"http://me@localhost/x", "me@localhost", "/x", false},
+        {"http://evil.example/@", "evil.example", "/@", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ox_request_target target;
+        const bool good = ox_request_target_read(ox_str_c(cases[i].text), &target);
+        const bool host = cases[i].authority == NULL ? target.authority.ptr == NULL
+                                                     : ox_str_is(target.authority, cases[i].authority);
+        OK(good == cases[i].good && host && ox_str_is(target.path, cases[i].path), "'%s': '%.*s' and '%.*s'", cases[i].text,
+           (int)target.authority.len, target.authority.ptr, (int)target.path.len, target.path.ptr);
+    }
+}
+
 int main(void)
 {
     struct ox_access access = {.local = true};
@@ -83,6 +121,7 @@ int main(void)
     test_order(&access);
     test_open(&access);
     test_errors();
+    test_target();
     ox_access_fini(&access);
     return tap_done();
 }
