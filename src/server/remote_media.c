@@ -218,6 +218,7 @@ static bool set_options(struct fetch *f)
     good = good && curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK;
     good = good && curl_easy_setopt(c, CURLOPT_XFERINFODATA, f) == CURLE_OK;
     good = good && curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
+    good = good && (f->options->ca_file == NULL || curl_easy_setopt(c, CURLOPT_CAINFO, f->options->ca_file) == CURLE_OK);
     return good && (f->resolved == NULL || curl_easy_setopt(c, CURLOPT_RESOLVE, f->resolved) == CURLE_OK);
 }
 

@@ -31,6 +31,7 @@ struct ox_fetch_options {
     bool permit_loopback;
     const char *(*resolve)(void *user, const char *host, uint16_t port); /* addresses (comma-separated) of a host in the
                                                                           * place of DNS; NULL: ask DNS */
+    const char *ca_file; /* PEM of more authorities that vouch for https hosts, beside the system's; NULL: none */
     void *user;
 };
 
