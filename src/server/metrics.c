@@ -122,7 +122,10 @@ static void add_stats(struct ox_buf *out, const struct oxcart_scheduler_stats *s
     add_gauge(out, "kv_bytes", "KV memory.", (double)s->kv_bytes);
     add_gauge(out, "kv_kept_bytes", "KV memory of kept beginnings that no answer uses now.",
               (double)s->kv_shared_bytes);
+    add_counter(out, "media_encoded_total", "Pictures and clips encoded.", s->n_encoded);
+    add_gauge(out, "media_bytes", "Memory of pictures and clips that are kept encoded.", (double)s->media_used_bytes);
     add_gauge(out, "cache_bytes", "Bytes in the cache folder.", (double)s->cache_bytes);
+    add_gauge(out, "cache_limit_bytes", "Most bytes that are kept there.", (double)s->cache_limit_bytes);
     add_counter(out, "cache_read_blocks_total", "KV blocks read from the cache folder.", s->read_blocks);
     add_counter(out, "cache_written_blocks_total", "KV blocks written to the cache folder.", s->written_blocks);
     add_counter(out, "cache_bad_blocks_total", "KV blocks of the cache folder that were damaged.", s->bad_blocks);

@@ -77,7 +77,9 @@ static void test_counts(void)
 {
     const struct oxcart_scheduler_stats stats = {.size = sizeof stats, .n_running = 3, .n_waiting = 4,
                                                  .n_prompt_tokens = 5000000000U, .n_cached_tokens = 7,
-                                                 .n_generated_tokens = 8, .kv_bytes = 200, .kv_used_bytes = 50};
+                                                 .n_generated_tokens = 8, .kv_bytes = 200, .kv_used_bytes = 50,
+                                                 .n_encoded = 9, .media_used_bytes = 1000, .cache_bytes = 5,
+                                                 .cache_limit_bytes = 6};
     struct ox_metrics metrics;
     struct ox_buf text = {0};
     ox_metrics_init(&metrics);
@@ -99,6 +101,8 @@ static void test_counts(void)
     OK(value(&text, "oxcart_prompt_tokens_total") == 5e9 && value(&text, "oxcart_cached_tokens_total") == 7.0 &&
            value(&text, "oxcart_generated_tokens_total") == 8.0, "tokens");
     OK(value(&text, "oxcart_kv_used_ratio") == 0.25, "the share of KV memory");
+    OK(value(&text, "oxcart_media_encoded_total") == 9.0 && value(&text, "oxcart_media_bytes") == 1000.0, "pictures");
+    OK(value(&text, "oxcart_cache_bytes") == 5.0 && value(&text, "oxcart_cache_limit_bytes") == 6.0, "the cache folder");
     OK(value(&text, "oxcart_ready") == 1.0, "ready");
     ox_buf_fini(&text);
     ox_metrics_fini(&metrics);
