@@ -94,15 +94,20 @@ static uint16_t f16_from_f32(float x)
 static uint8_t e4m3_from_f32(float x)
 {
     const float magnitude = fabsf(x);
-    uint8_t best = 0;
-    for (uint8_t code = 1; code <= 0x7E; code++) {
-        const float distance = fabsf(ox_f32_from_e4m3(code) - magnitude);
-        const float best_distance = fabsf(ox_f32_from_e4m3(best) - magnitude);
-        if (distance < best_distance || (distance == best_distance && code % 2 == 0)) {
-            best = code;
+    uint8_t low = 0;
+    uint8_t high = 0x7E;
+    while (high - low > 1) {
+        const uint8_t middle = (uint8_t)((low + high) / 2);
+        if (ox_f32_from_e4m3(middle) <= magnitude) {
+            low = middle;
+        } else {
+            high = middle;
         }
     }
-    return (uint8_t)(best | (signbit(x) != 0 ? 0x80 : 0));
+    const float below = magnitude - ox_f32_from_e4m3(low);
+    const float above = ox_f32_from_e4m3(high) - magnitude;
+    const bool up = above < below || (above == below && high % 2 == 0);
+    return (uint8_t)((up ? high : low) | (signbit(x) != 0 ? 0x80 : 0));
 }
 
 /* Scale byte of a block: the smallest power of two with which its largest value is at most 448. */

@@ -2,17 +2,41 @@
  *
  * Opening engine and session as the common options say.
  */
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/notify.h"
+
+/* Who hears of an engine that is being opened. */
+struct opening {
+    const struct cli *cli;
+    int percent; /* that the service's manager was told last */
+};
 
 static void on_message(void *user, enum oxcart_log_level level, const char *text)
 {
     output_message(user, (enum ox_log_level)level, text);
 }
 
+static void on_engine_message(void *user, enum oxcart_log_level level, const char *text)
+{
+    const struct opening *opening = user;
+    on_message(opening->cli->output, level, text);
+}
+
 static void on_progress(void *user, const char *phase, uint64_t done, uint64_t total, const char *unit)
 {
-    output_report(user, phase, done, total, unit);
+    struct opening *opening = user;
+    const struct cli *cli = opening->cli;
+    const int percent = total > 0 ? (int)((double)done / (double)total * 100.0) : 100;
+    char text[64];
+    output_report(cli->output, phase, done, total, unit);
+    if (cli->args.verb == VERB_SERVE && percent != opening->percent) {
+        opening->percent = percent;
+        snprintf(text, sizeof text, "STATUS=loading the model: %d %%", percent);
+        notify(cli->environment.notify_socket, text);
+    }
 }
 
 static int open_engine(const struct cli *cli, struct oxcart_engine **engine)
@@ -22,14 +46,15 @@ static int open_engine(const struct cli *cli, struct oxcart_engine **engine)
     if (code != EXIT_DONE) {
         return code;
     }
+    struct opening opening = {.cli = cli};
     const struct oxcart_engine_options options = {
         .size = sizeof options,
         .model_path = path,
         .n_threads = (int32_t)cli_natural(&cli->args, OPT_THREADS, 0),
         .cpu_level = cli_text(&cli->args, OPT_CPU_LEVEL, NULL),
-        .message = on_message,
+        .message = on_engine_message,
         .progress = on_progress,
-        .user = cli->output,
+        .user = &opening,
     };
     struct oxcart_error err = {0};
     if (oxcart_engine_open(&options, engine, &err) != OXCART_OK) {

@@ -36,6 +36,26 @@ is "$status" 2 "a certificate without its key: 2"
 ox serve --port=0 -m "$work"
 is "$status" 3 "a model that is none: 3"
 
+# ---- what the one who starts it is told
+"$build/tests/bench/make_model" "$work/sharded" "$demo/tokenizer.json" 4
+"$raw" 0 notify "$work/socket" > "$work/told" &
+manager=$!
+await test -S "$work/socket"
+NOTIFY_SOCKET=$work/socket
+export NOTIFY_SOCKET
+serve -m "$work/sharded"
+unset NOTIFY_SOCKET
+stop
+wait "$manager"
+is "$(cat "$work/told")" 'STATUS=loading the model
+STATUS=loading the model: 25 %
+STATUS=loading the model: 50 %
+STATUS=loading the model: 75 %
+STATUS=loading the model: 100 %
+READY=1 STATUS=ready
+STOPPING=1 STATUS=finishing the answers' "how far loading is, and when it is ready"
+rm -rf "$work/sharded"
+
 # ---- endpoints
 serve -v --alias=tiny --trace="$work/trace" --max-body=200k -c 2048
 has "$(cat "$work/serve")" '^oxcart: serving tiny at http://127\.0\.0\.1:[0-9]+$' "ready"

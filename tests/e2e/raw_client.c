@@ -8,6 +8,7 @@
  *     raw_client PORT mute S        send, then read nothing for S seconds
  *     raw_client PORT leave MS      send, wait, close without reading
  *     raw_client PORT crowd N       open N connections, count those that the server keeps open for a moment
+ *     raw_client 0 notify PATH      be the one who started the server: print what comes to a socket at PATH, until it stops
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -76,15 +78,45 @@ static int crowd(uint16_t port, uint64_t n)
     return 0;
 }
 
+/* Datagrams, a line each, until one says STOPPING=1. */
+static int hear(const char *path)
+{
+    char text[512] = "";
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) != 0) {
+        perror("raw_client");
+        return 1;
+    }
+    while (strstr(text, "STOPPING=1") == NULL) {
+        const ssize_t n = recv(fd, text, sizeof text - 1, 0);
+        if (n < 0) {
+            return 1;
+        }
+        text[n] = '\0';
+        for (char *line = strchr(text, '\n'); line != NULL; line = strchr(line, '\n')) {
+            *line = ' ';
+        }
+        printf("%s\n", text);
+        fflush(stdout);
+    }
+    close(fd);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t port;
     uint64_t number = 0;
     uint64_t step = 1;
+    if (argc == 4 && strcmp(argv[2], "notify") == 0) {
+        return hear(argv[3]);
+    }
     if (argc < 3 || !ox_str_to_u64(ox_str_c(argv[1]), &port) ||
         (argc > 3 && !ox_str_to_u64(ox_str_c(argv[3]), &number)) ||
         (argc > 4 && !ox_str_to_u64(ox_str_c(argv[4]), &step))) {
-        fprintf(stderr, "usage: raw_client PORT read|drip|mute|leave|crowd [N [N]]\n");
+        fprintf(stderr, "usage: raw_client PORT read|drip|mute|leave|crowd|notify [N [N]]\n");
         return 2;
     }
     if (strcmp(argv[2], "crowd") == 0) {
