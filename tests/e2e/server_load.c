@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * oxcart serve under load: many clients that stream, of which some leave, some read slowly, and others that mean harm.
+ * oxcart serve under load: many clients that stream, of which some leave, some read slowly, some stop for seconds in the
+ * middle of a large answer and then go on, some go on with the conversation, and others that mean harm.
  * Every answer that comes to its end is compared with the one that the server gave to its question alone, and the
  * server's memory, files and pauses are looked at.
  *
- *     server_load PORT PID SECONDS CLIENTS STALL_MS GROWTH_MB [SEED]
+ *     server_load PORT PID SECONDS CLIENTS STALL_MS GROWTH_MB [SEED [PAUSES]]
  *
- * STALL_MS is the server's --max-stall; GROWTH_MB what its memory may grow by once it is warm.
+ * STALL_MS is the server's --max-stall; GROWTH_MB what its memory may grow by once it is warm; PAUSES, if not 0, says that
+ * answers must have given their memory to others and gone on later.
  */
 #include <dirent.h>
 
@@ -17,6 +19,9 @@
 #define N_QUESTIONS (N_LENGTHS * N_STREAM_APIS)
 /* The first ones have less than a thousand tokens; four of five requests are theirs. */
 #define N_SHORT (N_QUESTIONS - N_STREAM_APIS)
+/* One more for each of an API with messages, which goes on with the conversation; and one whose answer is large. */
+#define N_ALL_QUESTIONS (N_QUESTIONS + 2 * N_LENGTHS + 1)
+#define LARGE (N_ALL_QUESTIONS - 1)
 #define MAX_CLIENTS 512
 #define N_CROWD 16
 #define SECOND_NS ((uint64_t)1000000000)
@@ -29,12 +34,14 @@ struct question {
     enum stream_api api;
     struct ox_buf body;
     struct ox_buf answer; /* what it gets alone */
+    const struct question *next; /* goes on with it; NULL: none */
 };
 
 enum manner {
     MANNER_GOOD,
     MANNER_LEAVES, /* after so many bytes of the reply */
     MANNER_SLOW,   /* reads a little now and then */
+    MANNER_STALLS, /* reads so many bytes, then for seconds nothing, then the rest */
     MANNER_HOSTILE
 };
 
@@ -56,11 +63,13 @@ struct client {
     struct stream stream;
     enum manner manner;
     const struct question *question;
+    const struct question *next; /* to be asked after it */
     enum harm harm;
     size_t who;
     uint64_t wake_ns;     /* nothing before */
     uint64_t end_ns;      /* the hostile go by then */
     uint64_t leave_after; /* bytes */
+    uint64_t stall_after;
     int crowd[N_CROWD];
 };
 
@@ -72,8 +81,9 @@ struct load {
     uint64_t n_clients; /* that ask; an eighth more are hostile */
     double stall_s;
     uint64_t growth_bytes;
+    bool wants_pauses;
     struct ox_rng rng;
-    struct question questions[N_QUESTIONS];
+    struct question questions[N_ALL_QUESTIONS];
     struct client clients[MAX_CLIENTS];
     size_t n_all;
     bool stopping; /* nobody asks any more */
@@ -82,6 +92,8 @@ struct load {
     uint64_t n_broken; /* ended without an answer, and nobody wanted that */
     uint64_t n_left;
     uint64_t n_slow;
+    uint64_t n_stalled;
+    uint64_t n_continued;
     uint64_t n_busy; /* told to come back later */
     uint64_t n_harms[N_HARMS];
     uint64_t n_harm_served; /* answered as if they were requests */
@@ -170,37 +182,94 @@ static double lost_share(uint64_t pid)
 
 /* ---- alone ----------------------------------------------------------------------------------------------------- */
 
+/* What the question gets. False if it is not answered. */
+static bool ask_one(const struct load *load, struct question *q)
+{
+    struct stream s = {.fd = -1};
+    stream_post(&s, q->api, 0, ox_buf_str(&q->body));
+    const bool ok = stream_run(&s, load->port) && s.http_status == 200 && s.answered && s.text.len > 1;
+    ox_buf_add_str(&q->answer, ox_buf_str(&s.text));
+    if (!ok) {
+        NOTE("question %td: status %d, %s", q - load->questions, s.http_status, ox_buf_text(&s.body));
+    }
+    stream_fini(&s);
+    return ok;
+}
+
+/* The same conversation with the answer to it and another question. */
+static void write_next(const struct question *q, uint64_t seed, size_t length, struct question *next)
+{
+    const struct ox_str answer = ox_buf_str(&q->answer);
+    next->api = q->api;
+    ox_buf_add_c(&next->body, "{\"messages\":[{\"role\":\"user\",\"content\":\"");
+    stream_add_words(&next->body, seed, length);
+    ox_buf_add_c(&next->body, "\"},{\"role\":\"assistant\",\"content\":");
+    ox_json_add_quoted(&next->body, ox_str_make(answer.ptr, ox_str_find(answer, ox_str_c("|"), 0)));
+    ox_buf_add_c(&next->body, "},{\"role\":\"user\",\"content\":\"");
+    stream_add_words(&next->body, seed + 1000, 6);
+    ox_buf_add_c(&next->body, "\"}],\"max_tokens\":30,\"stream\":true,\"ignore_eos\":true,\"temperature\":0}");
+}
+
+/* Hundreds of kilobytes: the buffers between server and client do not hold it. */
+static void write_large(struct question *q)
+{
+    q->api = STREAM_CHAT;
+    ox_buf_add_c(&q->body, "{\"messages\":[{\"role\":\"user\",\"content\":\"");
+    stream_add_words(&q->body, 77, 30);
+    ox_buf_add_c(&q->body, "\"}],\"max_tokens\":150,\"stream\":true,\"ignore_eos\":true,\"temperature\":0,"
+                           "\"logprobs\":true,\"top_logprobs\":20}");
+}
+
 /* Ask everything once, one after the other. False if something is not answered. */
 static bool ask_alone(struct load *load)
 {
     static const size_t lengths[N_LENGTHS] = {4, 20, 100, 400, 1600};
-    struct stream s = {.fd = -1};
+    struct question *next = load->questions + N_QUESTIONS;
     bool ok = true;
     for (size_t i = 0; ok && i < N_QUESTIONS; i++) {
         struct question *q = &load->questions[i];
         q->api = (enum stream_api)(i % N_STREAM_APIS);
         const size_t length = lengths[i / N_STREAM_APIS];
         stream_ask(&q->body, q->api, 100 + i, length, 24 + 8 * (int)(i % 7), i % 3 == 0);
-        stream_post(&s, q->api, 0, ox_buf_str(&q->body));
-        ok = stream_run(&s, load->port) && s.http_status == 200 && s.answered && s.text.len > 1;
-        ox_buf_add_str(&q->answer, ox_buf_str(&s.text));
-        if (!ok) {
-            NOTE("question %zu: status %d, %s", i, s.http_status, ox_buf_text(&s.body));
+        ok = ask_one(load, q);
+        if (ok && (q->api == STREAM_CHAT || q->api == STREAM_MESSAGES)) {
+            write_next(q, 100 + i, length, next);
+            ok = ask_one(load, next);
+            q->next = next++;
         }
     }
-    stream_fini(&s);
-    return ok;
+    write_large(&load->questions[LARGE]);
+    return ok && ask_one(load, &load->questions[LARGE]);
 }
 
 /* ---- clients that ask ------------------------------------------------------------------------------------------ */
 
+/* Little fits into the buffers of its connection. */
+static bool reads_little(const struct client *c)
+{
+    return c->manner == MANNER_SLOW || c->manner == MANNER_STALLS;
+}
+
+/* One of five may be of the longest. */
+static const struct question *choose_question(struct load *load)
+{
+    return &load->questions[ox_rng_below(&load->rng, ox_rng_below(&load->rng, 5) == 0 ? N_QUESTIONS : N_SHORT)];
+}
+
 static void ask(struct load *load, struct client *c)
 {
     const uint64_t dice = ox_rng_below(&load->rng, 10);
-    c->question = &load->questions[ox_rng_below(&load->rng, ox_rng_below(&load->rng, 5) == 0 ? N_QUESTIONS : N_SHORT)];
+    c->question = c->next != NULL ? c->next : choose_question(load);
+    c->next = NULL;
     c->manner = MANNER_GOOD;
     c->leave_after = UINT64_MAX;
-    if (dice == 0) {
+    c->stall_after = UINT64_MAX;
+    if (dice == 2) {
+        c->manner = MANNER_STALLS;
+        c->question = &load->questions[LARGE];
+        c->stall_after = ox_rng_below(&load->rng, 100000);
+        stream_close(&c->stream);
+    } else if (dice == 0) {
         c->manner = MANNER_LEAVES;
         c->leave_after = ox_rng_below(&load->rng, 6000);
         c->end_ns = ox_clock_ns() + ox_rng_below(&load->rng, 4 * SECOND_NS);
@@ -209,7 +278,7 @@ static void ask(struct load *load, struct client *c)
         stream_close(&c->stream);
     }
     stream_post(&c->stream, c->question->api, c->who % 16, ox_buf_str(&c->question->body));
-    if (c->stream.fd < 0 && !stream_connect(&c->stream, load->port, c->manner == MANNER_SLOW)) {
+    if (c->stream.fd < 0 && !stream_connect(&c->stream, load->port, reads_little(c))) {
         c->wake_ns = ox_clock_ns() + SECOND_NS / 10;
     }
 }
@@ -226,6 +295,9 @@ static void check(struct load *load, struct client *c)
     }
     load->n_checked++;
     load->n_slow += c->manner == MANNER_SLOW ? 1 : 0;
+    load->n_stalled += c->manner == MANNER_STALLS && c->stall_after == UINT64_MAX ? 1 : 0;
+    load->n_continued += c->question >= load->questions + N_QUESTIONS && c->question != &load->questions[LARGE] ? 1 : 0;
+    c->next = c->question->next;
     if (s->http_status != 200 || !s->answered || !ox_str_equal(ox_buf_str(&s->text), alone)) {
         load->n_wrong++;
         NOTE("wrong: status %d, api %d: '%s', alone '%s'", s->http_status, (int)c->question->api, ox_buf_text(&s->text),
@@ -239,7 +311,7 @@ static void check(struct load *load, struct client *c)
 /* Every other client keeps its connection for the next request, where the server does. */
 static void end_request(struct load *load, struct client *c)
 {
-    if (c->stream.closes || c->manner == MANNER_SLOW || ox_rng_below(&load->rng, 2) == 0) {
+    if (c->stream.closes || reads_little(c) || ox_rng_below(&load->rng, 2) == 0) {
         stream_close(&c->stream);
     }
     c->question = NULL;
@@ -252,6 +324,10 @@ static void go_on_asking(struct load *load, struct client *c, uint64_t now)
     const bool leaves = c->manner == MANNER_LEAVES;
     stream_go_on(s, slow ? 50 + ox_rng_below(&load->rng, 400) : SIZE_MAX);
     c->wake_ns = slow ? now + ox_rng_below(&load->rng, SECOND_NS / 15) : 0;
+    if (s->n_came >= c->stall_after) {
+        c->stall_after = UINT64_MAX; /* once */
+        c->wake_ns = now + SECOND_NS + ox_rng_below(&load->rng, 2 * SECOND_NS);
+    }
     if (s->complete && !s->failed) {
         check(load, c);
         end_request(load, c);
@@ -381,7 +457,7 @@ static void begin(struct load *load, struct client *c, uint64_t now)
     } else if (c->manner != MANNER_HOSTILE && c->question == NULL && !load->stopping) {
         ask(load, c);
     } else if (c->question != NULL && c->stream.fd < 0 &&
-               !stream_connect(&c->stream, load->port, c->manner == MANNER_SLOW)) {
+               !stream_connect(&c->stream, load->port, reads_little(c))) {
         c->wake_ns = now + SECOND_NS / 10;
     }
 }
@@ -486,7 +562,7 @@ static void close_load(struct load *load)
     for (size_t i = 0; i < load->n_all; i++) {
         stream_fini(&load->clients[i].stream);
     }
-    for (size_t i = 0; i < N_QUESTIONS; i++) {
+    for (size_t i = 0; i < N_ALL_QUESTIONS; i++) {
         ox_buf_fini(&load->questions[i].body);
         ox_buf_fini(&load->questions[i].answer);
     }
@@ -518,6 +594,9 @@ static void tell_pauses(const struct load *load, double lost)
          "gave "
          "their memory away; others took %.0f %% of the server's time",
          pause, (double)load->longest_ns / (double)SECOND_NS, pass, n_paused, 100.0 * lost);
+    if (load->wants_pauses) {
+        OK(n_paused > 0.0, "answers gave their memory away and went on later: %.0f times", n_paused);
+    }
     if (lost > MOST_LOST || n_paused > 0.0 || TAP_SANITIZED != 0) {
         SKIP("no pause is longer than --max-stall and a pass", "the machine is not the server's, or memory was short");
         return;
@@ -537,6 +616,8 @@ static void tell(struct load *load, size_t n_files, double lost)
        "%" PRIu64 " answers, %" PRIu64 " of them read slowly; %" PRIu64 " clients left, %" PRIu64
        " were told to wait, %" PRIu64 " meant harm",
        load->n_checked, load->n_slow, load->n_left, load->n_busy, n_harms);
+    OK(load->n_stalled > 0 && load->n_continued > 0, "%" PRIu64 " answers were not read for seconds, %" PRIu64
+       " went on with a conversation", load->n_stalled, load->n_continued);
     IS_INT(load->n_wrong, 0, "answers that differ from those given alone");
     IS_INT(load->n_broken, 0, "answers that broke off");
     IS_INT(load->n_harm_served, 0, "requests answered that are none");
@@ -551,8 +632,8 @@ static void tell(struct load *load, size_t n_files, double lost)
 
 static bool read_arguments(struct load *load, int argc, char **argv)
 {
-    uint64_t numbers[7] = {0, 0, 0, 0, 0, 0, 1};
-    for (int i = 1; i < argc && i <= 7; i++) {
+    uint64_t numbers[8] = {0, 0, 0, 0, 0, 0, 1, 0};
+    for (int i = 1; i < argc && i <= 8; i++) {
         if (!ox_str_to_u64(ox_str_c(argv[i]), &numbers[i - 1])) {
             return false;
         }
@@ -564,6 +645,7 @@ static bool read_arguments(struct load *load, int argc, char **argv)
     load->stall_s = (double)numbers[4] / 1000.0;
     load->growth_bytes = numbers[5] << 20;
     ox_rng_init(&load->rng, numbers[6]);
+    load->wants_pauses = numbers[7] != 0;
     return argc >= 7 && load->n_clients > 0 && load->n_clients <= MAX_CLIENTS - (MAX_CLIENTS + 7) / 8;
 }
 
@@ -571,7 +653,7 @@ int main(int argc, char **argv)
 {
     static struct load load;
     if (!read_arguments(&load, argc, argv)) {
-        fprintf(stderr, "usage: server_load PORT PID SECONDS CLIENTS STALL_MS GROWTH_MB [SEED]\n");
+        fprintf(stderr, "usage: server_load PORT PID SECONDS CLIENTS STALL_MS GROWTH_MB [SEED [PAUSES]]\n");
         return 2;
     }
     open_clients(&load);
