@@ -194,9 +194,10 @@ static const char *host_of(const struct ox_exchange *x)
 static void read_target(struct ox_exchange *x, const char *url, const char *version)
 {
     struct ox_request_target target;
-    x->bad_target = !ox_request_target_read(ox_str_c(url), &target);
+    const bool good = ox_request_target_read(ox_str_c(url), &target);
     ox_buf_add_str(&x->url, target.path);
     ox_buf_add_str(&x->authority, target.authority);
+    x->bad_target = !good || ox_buf_failed(&x->authority); /* without memory the header must not count in its place */
     x->needs_host = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
     x->ambiguous = is_ambiguous(x);
 }
