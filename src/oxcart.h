@@ -303,7 +303,8 @@ enum oxcart_constraint {
     OXCART_CONSTRAINT_JSON_OBJECT,    /* a JSON object */
     OXCART_CONSTRAINT_JSON_SCHEMA,    /* a JSON document that validates against json_schema */
     OXCART_CONSTRAINT_TOOLS,          /* any text; calls of tools validate against the tool's parameters */
-    OXCART_CONSTRAINT_TOOLS_REQUIRED  /* at least one such call, and nothing else */
+    OXCART_CONSTRAINT_TOOLS_REQUIRED, /* at least one such call, and nothing else */
+    OXCART_CONSTRAINT_TOOLS_OR_JSON   /* the same, or a document instead: of json_schema; NULL: a JSON object */
 };
 
 /* OXCART_E_ARG, OXCART_E_FORMAT or OXCART_E_LIMIT unless json_schema can constrain an answer: the sentence names the
@@ -338,10 +339,11 @@ struct oxcart_sampling {
     size_t n_stop;
     int32_t ignore_end;       /* nonzero: end tokens do not end the answer and are never drawn */
     enum oxcart_constraint constraint;
-    const char *json_schema;  /* for OXCART_CONSTRAINT_JSON_SCHEMA */
+    const char *json_schema;  /* for JSON_SCHEMA and TOOLS_OR_JSON */
     size_t json_schema_bytes;
     const char *tool;         /* for the constraints with tools: the only one that may be called; NULL: any */
     int32_t single_call;      /* the same: nonzero: at most one call */
+    int32_t any_arguments;    /* the same: nonzero: calls name a tool, parameters are not looked at */
     int32_t has_logprobs;     /* nonzero: token events carry log-probabilities */
     int32_t n_logprobs;       /* ... also of so many best tokens, at most 20 */
 };

@@ -22,22 +22,43 @@ static enum ox_status need_lexicon(struct oxcart_engine *engine, struct ox_error
     return status;
 }
 
+/* The schema of the document that the answer is or may be; ptr NULL: it may not be one. */
+static struct ox_str document_of(const struct oxcart_sampling *options)
+{
+    const bool given = options->json_schema != NULL;
+    const struct ox_str schema = ox_str_make(given ? options->json_schema : "", options->json_schema_bytes);
+    switch (options->constraint) {
+    case OXCART_CONSTRAINT_JSON_OBJECT:
+        return ox_str_c(OX_GRAMMAR_ANY_OBJECT);
+    case OXCART_CONSTRAINT_JSON_SCHEMA:
+        return schema;
+    case OXCART_CONSTRAINT_TOOLS_OR_JSON:
+        return given ? schema : ox_str_c(OX_GRAMMAR_ANY_OBJECT);
+    case OXCART_CONSTRAINT_TOOLS:
+    case OXCART_CONSTRAINT_TOOLS_REQUIRED:
+    case OXCART_CONSTRAINT_NONE:
+    default:
+        return ox_str_make(NULL, 0);
+    }
+}
+
 static enum ox_status make_grammar(json_t *tools, const struct oxcart_sampling *options, struct ox_grammar **out,
                                    struct ox_error *err)
 {
-    const char *schema = options->json_schema != NULL ? options->json_schema : "";
     const struct ox_grammar_calls calls = {
         .name = options->tool != NULL ? ox_str_c(options->tool) : ox_str_make(NULL, 0),
         .text_first = options->constraint == OXCART_CONSTRAINT_TOOLS,
         .parallel = options->single_call == 0,
+        .any_arguments = options->any_arguments != 0,
+        .document = document_of(options),
     };
     switch (options->constraint) {
     case OXCART_CONSTRAINT_JSON_OBJECT:
-        return ox_grammar_any_object(out, err);
     case OXCART_CONSTRAINT_JSON_SCHEMA:
-        return ox_grammar_from_text(ox_str_make(schema, options->json_schema_bytes), "json-schema", true, out, err);
+        return ox_grammar_from_text(calls.document, "json-schema", true, out, err);
     case OXCART_CONSTRAINT_TOOLS:
     case OXCART_CONSTRAINT_TOOLS_REQUIRED:
+    case OXCART_CONSTRAINT_TOOLS_OR_JSON:
         if (tools == NULL) {
             return ox_error_set(err, OX_E_STATE, "calls are wanted, but the conversation has no tools");
         }
@@ -51,13 +72,12 @@ static enum ox_status make_grammar(json_t *tools, const struct oxcart_sampling *
 /* All that make_grammar looks at. */
 static void add_key(const json_t *tools, const struct oxcart_sampling *options, struct ox_buf *key)
 {
-    ox_buf_printf(key, "%d %d %s", (int)options->constraint, options->single_call,
-                  options->tool != NULL ? options->tool : "");
+    const struct ox_str document = document_of(options);
+    ox_buf_printf(key, "%d %d %d %zu %s", (int)options->constraint, options->single_call, options->any_arguments,
+                  document.len, options->tool != NULL ? options->tool : "");
     ox_buf_add_byte(key, '\0'); /* names have none */
-    if (options->constraint == OXCART_CONSTRAINT_JSON_SCHEMA && options->json_schema != NULL) {
-        ox_buf_add(key, options->json_schema, options->json_schema_bytes);
-    }
-    if (options->constraint != OXCART_CONSTRAINT_JSON_SCHEMA && tools != NULL) {
+    ox_buf_add_str(key, document);
+    if (options->constraint >= OXCART_CONSTRAINT_TOOLS && tools != NULL) {
         ox_json_write(tools, key);
     }
 }

@@ -51,23 +51,26 @@ struct ox_grammar;
 enum ox_status ox_grammar_from_schema(json_t *schema, const char *what, bool strict, struct ox_grammar **out,
                                       struct ox_error *err) OX_MUST_USE;
 
+/* The text of the schema of all JSON objects. */
+#define OX_GRAMMAR_ANY_OBJECT "{\"type\": \"object\"}"
+
 /* The same from the schema's text; OX_E_FORMAT if it is no JSON. */
 enum ox_status ox_grammar_from_text(struct ox_str schema, const char *what, bool strict, struct ox_grammar **out,
                                     struct ox_error *err) OX_MUST_USE;
 
-/* Make the grammar of all JSON objects. */
-enum ox_status ox_grammar_any_object(struct ox_grammar **out, struct ox_error *err) OX_MUST_USE;
-
 struct ox_grammar_calls {
-    struct ox_str name; /* the one tool that may be called; ptr NULL: any */
-    bool text_first;    /* text may come before the calls, and calls may be missing */
-    bool parallel;      /* more than one call */
+    struct ox_str name;     /* the one tool that may be called; ptr NULL: any */
+    bool text_first;        /* text may come before the calls, and calls may be missing */
+    bool parallel;          /* more than one call */
+    bool any_arguments;     /* the arguments are whatever the model writes: parameters are not looked at */
+    struct ox_str document; /* text of a schema: a document may come in place of the calls; ptr NULL: none may. Not
+                             * with text_first */
 };
 
 /* Make the grammar of replies that call tools (an array as a conversation has it) in the chat format's own markup, so
  * that what the reply parser makes of the arguments satisfies the tool's `parameters`. A tool without parameters takes
  * none. Parameters of a name that the markup cannot hold, and additional ones, are left out. Errors as above, also if a
- * required parameter cannot be expressed, or no tool has the name. */
+ * required parameter cannot be expressed, or no tool has the name; those of the document's schema name it "json-schema". */
 enum ox_status ox_grammar_from_tools(json_t *tools, const char *what, const struct ox_grammar_calls *calls, bool strict,
                                      struct ox_grammar **out, struct ox_error *err) OX_MUST_USE;
 

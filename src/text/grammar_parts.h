@@ -88,13 +88,12 @@ struct ox_grammar {
     size_t n_below_members;
     size_t below_members_cap;
     struct ox_buf names;
-    uint32_t start;  /* choice of the document; OX_NONE for calls */
-    uint32_t block;  /* automaton of the block around calls, whose ends are numbers of `tools` */
-    uint32_t after;  /* its state behind a call */
-    uint32_t *tools; /* choices of their arguments; n_tools itself is the end of the block */
+    uint32_t start;  /* choice of the document; OX_NONE: there is none */
+    uint32_t block;  /* automaton of the block around calls, whose ends are numbers of `tools`; OX_NONE: no calls */
+    uint32_t after;  /* its state behind </ of a call */
+    uint32_t *tools; /* choices of their arguments, OX_NONE: any; n_tools itself is the end of the block */
     size_t n_tools;
     bool text_first;
-    uint32_t depth_max;
 };
 
 /* Appending parts; all return OX_E_NOMEM or OX_E_LIMIT and take what they say they take in any case. */

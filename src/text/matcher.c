@@ -89,7 +89,7 @@ static uint32_t turn(struct ox_matcher *m, uint32_t of, enum ox_phase phase)
 bool ox_matcher_fits(const struct ox_matcher *m, const struct ox_frame *frame, uint32_t choice)
 {
     const uint32_t height = m->grammar->choices[choice].height;
-    return height != OX_NONE && frame->depth + height <= m->grammar->depth_max;
+    return height != OX_NONE && frame->depth + height <= OX_GRAMMAR_DEPTH;
 }
 
 static bool feed(struct ox_matcher *m, uint32_t *top, uint32_t symbol);
@@ -143,7 +143,7 @@ static void begin_node(struct ox_matcher *m, uint32_t parent, uint32_t number, u
 static void begin_value(struct ox_matcher *m, uint32_t behind, uint32_t choice, uint32_t symbol)
 {
     const struct ox_choice *c = &m->grammar->choices[choice];
-    const uint32_t room = m->grammar->depth_max - m->frames[behind].depth;
+    const uint32_t room = OX_GRAMMAR_DEPTH - m->frames[behind].depth;
     for (uint32_t i = 0; i < c->n_nodes && !m->no_memory; i++) {
         const uint32_t node = m->grammar->alternatives[c->first_node + i];
         if (m->grammar->nodes[node].height <= room) {
@@ -510,16 +510,83 @@ static bool feed_items(struct ox_matcher *m, uint32_t top, uint32_t symbol)
     return false;
 }
 
+/* The choice of the value that is to begin in markup; OX_NONE where none is. */
+static uint32_t markup_choice(const struct ox_matcher *m, const struct ox_frame *f)
+{
+    if (f->phase != OX_PHASE_VALUE || (f->kind != OX_FRAME_ELEMENTS && f->kind != OX_FRAME_ITEMS)) {
+        return OX_NONE;
+    }
+    return f->kind == OX_FRAME_ITEMS ? next_element(m, f)
+                                     : m->grammar->members[ox_frame_node(m, f)->first_member + f->code].choice;
+}
+
+void ox_matcher_begin_text(struct ox_matcher *m, uint32_t top, struct ox_ways *to)
+{
+    const struct ox_frame f = m->frames[top];
+    const uint32_t choice = markup_choice(m, &f);
+    const uint32_t n_nodes = choice != OX_NONE ? m->grammar->choices[choice].n_nodes : 0;
+    const uint32_t *nodes = n_nodes > 0 ? &m->grammar->alternatives[m->grammar->choices[choice].first_node] : NULL;
+    uint32_t n_texts = 0;
+    uint32_t n_markup = 0;
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        const enum ox_node_kind kind = m->grammar->nodes[nodes[i]].kind;
+        n_texts += kind == OX_NODE_RAW ? 1 : 0;
+        n_markup += kind == OX_NODE_ELEMENTS || kind == OX_NODE_ITEMS ? 1 : 0;
+    }
+    m->next = to;
+    if (n_texts == 0 || n_texts + n_markup < n_nodes || to->n + n_texts > OX_MATCHER_WAYS) {
+        ox_matcher_emit(m, top);
+        return;
+    }
+    const uint32_t behind =
+        f.kind == OX_FRAME_ITEMS ? count_element(m, top, OX_PHASE_CLOSE) : turn(m, top, OX_PHASE_CLOSE);
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        if (m->grammar->nodes[nodes[i]].kind == OX_NODE_RAW) {
+            ox_matcher_emit(m, push(m, behind, OX_FRAME_RAW, nodes[i], OX_PHASE_BODY));
+        }
+    }
+}
+
 /* The arguments of the tool whose name is complete. */
 static void begin_call(struct ox_matcher *m, uint32_t calls, uint32_t tool)
 {
+    if (m->grammar->tools[tool] == OX_NONE) {
+        ox_matcher_emit(m, turn(m, calls, OX_PHASE_FREE));
+        return;
+    }
     const struct ox_choice *c = &m->grammar->choices[m->grammar->tools[tool]];
+    const uint32_t room = OX_GRAMMAR_DEPTH - m->frames[calls].depth;
     for (uint32_t i = 0; i < c->n_nodes && !m->no_memory; i++) {
         const uint32_t node = m->grammar->alternatives[c->first_node + i];
-        if (m->grammar->nodes[node].height <= m->grammar->depth_max) {
+        if (m->grammar->nodes[node].height <= room) {
             ox_matcher_emit(m, push(m, calls, OX_FRAME_ELEMENTS, node, OX_PHASE_MARK));
         }
     }
+}
+
+/* Arguments of any kind: only the tag that ends the call is looked for. */
+static void feed_free(struct ox_matcher *m, uint32_t top, uint32_t symbol)
+{
+    static const char end[] = "</invoke>";
+    const uint32_t at = m->frames[top].count; /* 1 behind the namespace symbol, and so on; else 0 */
+    if (symbol > 0xFF && symbol != OX_SYMBOL_NAMESPACE) {
+        return;
+    }
+    const uint32_t made = ox_matcher_copy(m, top);
+    m->frames[made].count = symbol == OX_SYMBOL_NAMESPACE ? 1 : 0;
+    if (at > 0 && symbol == (unsigned char)end[at - 1]) {
+        m->frames[made].count = at + 1;
+    }
+    if (m->frames[made].count == sizeof end) {
+        const struct ox_automaton *block = &m->grammar->automata[m->grammar->block];
+        m->frames[made].count = 0;
+        m->frames[made].phase = OX_PHASE_BLOCK;
+        m->frames[made].state = m->grammar->after;
+        for (size_t i = 2; end[i] != '\0'; i++) {
+            m->frames[made].state = ox_automaton_step(block, m->frames[made].state, (unsigned char)end[i]);
+        }
+    }
+    ox_matcher_emit(m, made);
 }
 
 static bool feed_calls(struct ox_matcher *m, uint32_t top, uint32_t symbol)
@@ -527,6 +594,10 @@ static bool feed_calls(struct ox_matcher *m, uint32_t top, uint32_t symbol)
     const struct ox_frame f = m->frames[top];
     if (f.phase == OX_PHASE_TEXT && symbol <= 0xFF) {
         ox_matcher_emit(m, top);
+        return false;
+    }
+    if (f.phase == OX_PHASE_FREE) {
+        feed_free(m, top, symbol);
         return false;
     }
     if (f.phase == OX_PHASE_END) {
@@ -616,23 +687,32 @@ void ox_matcher_step(struct ox_matcher *m, const struct ox_ways *from, uint32_t 
 
 /* ---- the reply ---- */
 
-void ox_matcher_reset(struct ox_matcher *m)
+/* One more way to begin, with a frame at the bottom. */
+static void begin_way(struct ox_matcher *m, enum ox_frame_kind kind, enum ox_phase phase, size_t depth)
 {
-    const bool calls = m->grammar->start == OX_NONE;
-    enum ox_phase phase = OX_PHASE_VALUE;
-    if (calls) {
-        phase = m->grammar->text_first ? OX_PHASE_TEXT : OX_PHASE_BLOCK;
-    }
-    m->frames[1] = (struct ox_frame){
+    m->frames[m->n_frames] = (struct ox_frame){
         .parent = OX_NONE,
         .names = OX_NONE,
-        .kind = calls ? OX_FRAME_CALLS : OX_FRAME_DOCUMENT,
+        .kind = (uint8_t)kind,
         .phase = (uint8_t)phase,
+        .depth = (uint16_t)depth,
     };
-    m->n_frames = 2;
+    m->ways.tops[m->ways.n++] = (uint32_t)m->n_frames++;
+}
+
+void ox_matcher_reset(struct ox_matcher *m)
+{
+    m->n_frames = 1;
     m->n_live = 0;
     m->no_memory = false;
-    m->ways = (struct ox_ways){{1}, 1};
+    m->ways.n = 0;
+    if (m->grammar->start != OX_NONE) {
+        begin_way(m, OX_FRAME_DOCUMENT, OX_PHASE_VALUE, 0);
+    }
+    if (m->grammar->block != OX_NONE) {
+        begin_way(m, OX_FRAME_CALLS, m->grammar->text_first ? OX_PHASE_TEXT : OX_PHASE_BLOCK,
+                  OX_GRAMMAR_DEPTH - OX_GRAMMAR_CALL_DEPTH);
+    }
 }
 
 enum ox_status ox_matcher_new(const struct ox_grammar *grammar, const struct ox_lexicon *lexicon,

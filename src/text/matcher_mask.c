@@ -30,7 +30,7 @@ static void add_frame(const struct ox_matcher *m, struct ox_buf *key, const stru
     const uint8_t small[8] = {f->kind, f->phase, f->blank, f->left, f->total, 0, 0, 0};
     ox_buf_add(key, small, sizeof small);
     if (f->kind == OX_FRAME_DOCUMENT || f->kind == OX_FRAME_CALLS) {
-        add_number(key, f->state);
+        add_number(key, (uint64_t)f->count << 32 | f->state);
         return;
     }
     const struct ox_node *node = ox_frame_node(m, f);
@@ -93,28 +93,35 @@ static struct ox_kept_mask *find_mask(struct ox_matcher *m, struct ox_kept_mask 
     return oldest;
 }
 
-static void set_bit(uint64_t *mask, int32_t id)
+static void change_bit(uint64_t *mask, int32_t id, bool set)
 {
-    mask[(size_t)id / 64] |= (uint64_t)1 << (id % 64);
+    const uint64_t bit = (uint64_t)1 << (id % 64);
+    uint64_t *word = &mask[(size_t)id / 64];
+    *word = set ? *word | bit : *word & ~bit;
 }
 
-/* The tokens that end at a node. */
-static void set_token(const struct ox_lexicon *lexicon, uint64_t *mask, const struct ox_lexicon_node *node)
+static void set_bit(uint64_t *mask, int32_t id)
+{
+    change_bit(mask, id, true);
+}
+
+/* Set or clear the tokens that end at a node. */
+static void change_token(const struct ox_lexicon *lexicon, uint64_t *mask, const struct ox_lexicon_node *node, bool set)
 {
     int32_t id = node->id;
     if (id >= 0) {
-        set_bit(mask, id);
+        change_bit(mask, id, set);
     }
     while (node->shared && (id = lexicon->same[id]) >= 0) {
-        set_bit(mask, id);
+        change_bit(mask, id, set);
     }
 }
 
-static void set_below(const struct ox_lexicon *lexicon, const struct ox_lexicon_tree *tree, size_t from, size_t to,
-                      uint64_t *mask)
+static void change_below(const struct ox_lexicon *lexicon, const struct ox_lexicon_tree *tree, size_t from, size_t to,
+                         bool set, uint64_t *mask)
 {
     for (size_t i = from; i < to; i++) {
-        set_token(lexicon, mask, &tree->nodes[i]);
+        change_token(lexicon, mask, &tree->nodes[i], set);
     }
 }
 
@@ -311,10 +318,10 @@ static void walk_string(const struct ox_lexicon *lexicon, struct rows *rows, siz
             i = node->end;
         } else if (rows->a != NULL && next->left == 0 &&
                    (node->kinds & ~rows->loops[row_of(rows, next->state)]) == 0) {
-            set_below(lexicon, tree, i, node->end, mask);
+            change_below(lexicon, tree, i, node->end, true, mask);
             i = node->end;
         } else {
-            set_token(lexicon, mask, node);
+            change_token(lexicon, mask, node, true);
             i++;
         }
     }
@@ -358,7 +365,7 @@ static bool is_string(const struct ox_frame *f)
     return f->kind == OX_FRAME_STRING || f->kind == OX_FRAME_RAW || f->kind == OX_FRAME_KEY;
 }
 
-/* Does the string on top take any text from here on? */
+/* Does the string on top take any plain token from here on? */
 static bool is_free(const struct ox_matcher *m, const struct ox_frame *f)
 {
     if (f->phase != OX_PHASE_BODY) {
@@ -369,7 +376,7 @@ static bool is_free(const struct ox_matcher *m, const struct ox_frame *f)
     }
     const struct ox_node *node = ox_frame_node(m, f);
     return node->automaton != OX_NONE ? plain_next(&m->grammar->automata[node->automaton], f->state) == f->state
-                                      : node->max == OX_NONE;
+                                      : node->max == OX_NONE || node->max - f->count >= m->lexicon->max_characters;
 }
 
 /* Are all ways in strings? *any: one of them takes any text. */
@@ -429,8 +436,24 @@ static bool walk_strings(struct ox_matcher *m, const struct ox_ways *ways, size_
     return true;
 }
 
-/* The tokens of a tree that m->levels[0] take. */
-static void walk(struct ox_matcher *m, const struct ox_lexicon_tree *tree, uint64_t *mask)
+/* Before calls, and in arguments that are not looked at, any text is taken: by one of the ways? *ends: but for tokens
+ * that end the call and go on. */
+static bool takes_text(const struct ox_matcher *m, const struct ox_ways *ways, bool *ends)
+{
+    bool any = false;
+    *ends = true;
+    for (size_t i = 0; i < ways->n; i++) {
+        const struct ox_frame *f = &m->frames[ways->tops[i]];
+        if (f->kind == OX_FRAME_CALLS && (f->phase == OX_PHASE_TEXT || f->phase == OX_PHASE_FREE)) {
+            any = true;
+            *ends = *ends && f->count > 0;
+        }
+    }
+    return any;
+}
+
+/* The tokens of a tree that m->levels[0] take. full: the mask has all of the tree, which is right for most. */
+static void walk(struct ox_matcher *m, const struct ox_lexicon_tree *tree, bool full, uint64_t *mask)
 {
     size_t n_frames[OX_LEXICON_TOKEN_BYTES + 1];
     const bool plain = tree == &m->lexicon->plain;
@@ -439,47 +462,48 @@ static void walk(struct ox_matcher *m, const struct ox_lexicon_tree *tree, uint6
         const struct ox_lexicon_node *node = &tree->nodes[i];
         struct ox_ways *ways = &m->levels[node->depth];
         bool any = false;
+        bool ends = false;
         m->n_frames = n_frames[node->depth - 1];
         ox_matcher_step(m, &m->levels[node->depth - 1], node->byte, ways);
         n_frames[node->depth] = m->n_frames;
         if (ways->n == 0) {
+            change_below(m->lexicon, tree, i, full ? node->end : i, false, mask);
             i = node->end;
-        } else if (plain && all_strings(m, ways, &any) && any) {
-            set_below(m->lexicon, tree, i, node->end, mask);
+        } else if ((takes_text(m, ways, &ends) && !ends) || (plain && all_strings(m, ways, &any) && any)) {
+            change_below(m->lexicon, tree, i, full ? i : node->end, true, mask);
             i = node->end;
         } else {
-            set_token(m->lexicon, mask, node);
+            change_token(m->lexicon, mask, node, true);
             i = plain && walk_strings(m, ways, i, mask) ? node->end : i + 1;
         }
     }
     m->n_frames = n_frames[0];
 }
 
+static void set_plain(const struct ox_lexicon *lexicon, uint64_t *mask)
+{
+    memcpy(mask, lexicon->plain_mask, lexicon->n_words * sizeof *mask);
+}
+
 /* The plain tokens that the ways take. */
-static void add_plain(struct ox_matcher *m, uint64_t *mask)
+static void add_plain(struct ox_matcher *m, const struct ox_ways *ways, uint64_t *mask)
 {
     bool any;
     m->levels[0].n = 0;
-    if (!all_strings(m, &m->ways, &any)) {
-        m->levels[0] = m->ways;
+    if (!all_strings(m, ways, &any)) {
+        m->levels[0] = *ways;
     } else if (any) {
-        memcpy(mask, m->lexicon->plain_mask, m->lexicon->n_words * sizeof *mask);
+        set_plain(m->lexicon, mask);
     } else {
-        for (size_t i = 0; i < m->ways.n; i++) {
-            if (!add_string(m, &m->frames[m->ways.tops[i]], mask)) {
-                m->levels[0].tops[m->levels[0].n++] = m->ways.tops[i];
+        for (size_t i = 0; i < ways->n; i++) {
+            if (!add_string(m, &m->frames[ways->tops[i]], mask)) {
+                m->levels[0].tops[m->levels[0].n++] = ways->tops[i];
             }
         }
     }
     if (m->levels[0].n > 0) {
-        walk(m, &m->lexicon->plain, mask);
+        walk(m, &m->lexicon->plain, false, mask);
     }
-}
-
-/* Text before calls: every token is taken. */
-static bool is_text(const struct ox_matcher *m)
-{
-    return m->frames[m->ways.tops[0]].kind == OX_FRAME_CALLS && m->frames[m->ways.tops[0]].phase == OX_PHASE_TEXT;
 }
 
 static void add_markers(struct ox_matcher *m, uint64_t *mask)
@@ -500,14 +524,27 @@ static void add_markers(struct ox_matcher *m, uint64_t *mask)
 
 static void compute(struct ox_matcher *m, uint64_t *mask)
 {
-    if (is_text(m)) {
-        set_below(m->lexicon, &m->lexicon->plain, 0, m->lexicon->plain.n, mask);
-        set_below(m->lexicon, &m->lexicon->other, 0, m->lexicon->other.n, mask);
-    } else {
-        add_plain(m, mask);
+    const struct ox_lexicon *lexicon = m->lexicon;
+    const size_t n_frames = m->n_frames;
+    struct ox_ways ways = {.n = 0};
+    bool ends;
+    if (takes_text(m, &m->ways, &ends)) {
+        set_plain(lexicon, mask);
+        change_below(lexicon, &lexicon->other, 0, lexicon->other.n, true, mask);
         m->levels[0] = m->ways;
-        walk(m, &m->lexicon->other, mask);
+        if (ends) {
+            walk(m, &lexicon->plain, true, mask);
+            walk(m, &lexicon->other, true, mask);
+        }
+    } else {
+        for (size_t i = 0; i < m->ways.n; i++) {
+            ox_matcher_begin_text(m, m->ways.tops[i], &ways);
+        }
+        add_plain(m, &ways, mask);
+        m->levels[0] = ways;
+        walk(m, &lexicon->other, false, mask);
     }
+    m->n_frames = n_frames;
     add_markers(m, mask);
 }
 

@@ -32,6 +32,7 @@ enum ox_phase {
     OX_PHASE_END,   /* nothing more */
     OX_PHASE_TEXT,  /* calls: text before them */
     OX_PHASE_BLOCK, /* calls */
+    OX_PHASE_FREE,  /* calls: arguments that are not looked at */
     OX_PHASE_MARK,  /* markup: a namespace symbol */
     OX_PHASE_LESS,  /* markup: the < behind it */
     OX_PHASE_TAG,   /* markup: a name or / */
@@ -54,7 +55,7 @@ struct ox_frame {
     uint32_t parent; /* in frames; OX_NONE at the bottom */
     uint32_t node;
     uint32_t state; /* of the automaton, or OX_NONE in a name that no member has; OBJECT, ELEMENTS: the next member */
-    uint32_t count; /* characters or elements so far; ELEMENTS: symbols of the closing tag (ITEMS: state) */
+    uint32_t count; /* characters or elements so far; ELEMENTS, CALLS: symbols of the closing tag (ITEMS: state) */
     uint32_t code;  /* strings: the character so far; OBJECT: choice of the member's value; ELEMENTS: its number, and
                         state of the automaton before its name is complete; NAMES: state and count are a sum of all */
     uint32_t names; /* OBJECT: additional members so far, OX_NONE if none */
@@ -113,6 +114,10 @@ bool ox_matcher_string(struct ox_matcher *m, uint32_t *top, uint32_t symbol);
 /* The characters (and surrogates) that `total` bytes can stand for whose first ones, with `left` missing, give code;
  * none if *low > *high. matcher_string.c */
 void ox_matcher_utf8_range(uint32_t code, unsigned left, unsigned total, uint32_t *low, uint32_t *high);
+
+/* Add to `to` the way that has top on top. Where the value of a member or element in markup is to begin, and may be text
+ * or markup and nothing else, these are the ways in which it has begun as text: bytes lead to the same from there. */
+void ox_matcher_begin_text(struct ox_matcher *m, uint32_t top, struct ox_ways *to);
 
 /* Objects and arrays: can the value of `choice` still be nested here? Which members may come, from `state` on? */
 bool ox_matcher_fits(const struct ox_matcher *m, const struct ox_frame *frame, uint32_t choice);

@@ -385,11 +385,14 @@ enum ox_status ox_schema_fini(struct ox_schema_compiler *c, enum ox_status statu
 
 /* ---- grammars of documents ---- */
 
-static enum ox_status compile(struct ox_schema_compiler *c, json_t *schema)
+enum ox_status ox_schema_document(struct ox_schema_compiler *c, json_t *schema)
 {
     struct ox_schema_together t = {.n = 0};
     c->root = schema;
-    enum ox_status status = ox_schema_add(c, &t, schema, 0, SIZE_MAX, OX_SCHEMA_PLAIN);
+    enum ox_status status = ox_schema_check_depth(c, schema);
+    if (status == OX_OK) {
+        status = ox_schema_add(c, &t, schema, 0, SIZE_MAX, OX_SCHEMA_PLAIN);
+    }
     if (status == OX_OK) {
         status = ox_schema_place(c, &t, 0, false, NULL, &c->g->start);
     }
@@ -410,14 +413,10 @@ enum ox_status ox_grammar_from_schema(json_t *schema, const char *what, bool str
     if (g == NULL) {
         return ox_error_nomem(err, sizeof *g);
     }
-    g->depth_max = OX_GRAMMAR_DEPTH;
     g->block = OX_NONE;
     enum ox_status status = ox_schema_init(&c, g, what, strict, err);
     if (status == OX_OK) {
-        status = ox_schema_check_depth(&c, schema);
-    }
-    if (status == OX_OK) {
-        status = compile(&c, schema);
+        status = ox_schema_document(&c, schema);
     }
     status = ox_schema_fini(&c, status);
     if (status != OX_OK) {
@@ -428,23 +427,23 @@ enum ox_status ox_grammar_from_schema(json_t *schema, const char *what, bool str
     return OX_OK;
 }
 
+enum ox_status ox_schema_read(struct ox_str text, const char *what, json_t **out, struct ox_error *err)
+{
+    if (text.len > OX_GRAMMAR_SCHEMA_BYTES) {
+        return ox_error_set(err, OX_E_LIMIT, "%.60s: the schema has %zu bytes, more than %zu", what, text.len,
+                            OX_GRAMMAR_SCHEMA_BYTES);
+    }
+    return ox_json_parse(text, what, out, err);
+}
+
 enum ox_status ox_grammar_from_text(struct ox_str schema, const char *what, bool strict, struct ox_grammar **out,
                                     struct ox_error *err)
 {
     json_t *root = NULL;
-    if (schema.len > OX_GRAMMAR_SCHEMA_BYTES) {
-        return ox_error_set(err, OX_E_LIMIT, "%.60s: the schema has %zu bytes, more than %zu", what, schema.len,
-                            OX_GRAMMAR_SCHEMA_BYTES);
-    }
-    enum ox_status status = ox_json_parse(schema, what, &root, err);
+    enum ox_status status = ox_schema_read(schema, what, &root, err);
     if (status == OX_OK) {
         status = ox_grammar_from_schema(root, what, strict, out, err);
         json_decref(root);
     }
     return status;
-}
-
-enum ox_status ox_grammar_any_object(struct ox_grammar **out, struct ox_error *err)
-{
-    return ox_grammar_from_text(ox_str_c("{\"type\": \"object\"}"), "json_object", true, out, err);
 }

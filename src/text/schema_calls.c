@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tools to grammar: the block of calls around the arguments, as one automaton over bytes and markers, with one end for
- * each tool. Source: chat-template.md section 6.2.
+ * each tool; beside it, the document that may come instead. Source: chat-template.md section 6.2.
  */
 #include "base/json.h"
 #include "base/mem.h"
@@ -67,10 +67,20 @@ static bool is_before(const struct ox_str *names, size_t n, struct ox_str name)
     return false;
 }
 
-/* The tools that may be called: names and choices of their arguments. */
-static enum ox_status add_tools(struct ox_schema_compiler *c, json_t *tools, struct ox_str only, json_t *none,
-                                struct ox_str *names)
+/* The choice of what a tool's arguments may be. */
+static enum ox_status add_arguments(struct ox_schema_compiler *c, json_t *parameters, size_t path, uint32_t *choice)
 {
+    const enum ox_status status = ox_schema_arguments(c, parameters, path, choice);
+    return status == OX_OK && c->g->choices[*choice].height > OX_GRAMMAR_CALL_DEPTH
+               ? ox_schema_error(c, OX_E_ARG, path, "no call in this format can satisfy these parameters")
+               : status;
+}
+
+/* The tools that may be called: names and choices of their arguments. */
+static enum ox_status add_tools(struct ox_schema_compiler *c, json_t *tools, const struct ox_grammar_calls *calls,
+                                json_t *none, struct ox_str *names)
+{
+    const struct ox_str only = calls->name;
     struct ox_grammar *g = c->g;
     enum ox_status status = OX_OK;
     for (size_t i = 0; i < json_array_size(tools) && status == OX_OK; i++) {
@@ -86,12 +96,12 @@ static enum ox_status add_tools(struct ox_schema_compiler *c, json_t *tools, str
         if ((only.ptr != NULL && !ox_str_equal(name, only)) || is_before(names, g->n_tools, name) || status != OX_OK) {
             continue;
         }
-        path = ox_schema_path(c, path, "parameters", SIZE_MAX);
         names[g->n_tools] = name;
-        parameters = parameters != NULL && !json_is_null(parameters) ? parameters : none;
-        status = ox_schema_arguments(c, parameters, path, &g->tools[g->n_tools]);
-        if (status == OX_OK && g->choices[g->tools[g->n_tools]].height > g->depth_max) {
-            status = ox_schema_error(c, OX_E_ARG, path, "no call in this format can satisfy these parameters");
+        g->tools[g->n_tools] = OX_NONE;
+        if (!calls->any_arguments) {
+            path = ox_schema_path(c, path, "parameters", SIZE_MAX);
+            parameters = parameters != NULL && !json_is_null(parameters) ? parameters : none;
+            status = add_arguments(c, parameters, path, &g->tools[g->n_tools]);
         }
         g->n_tools++;
     }
@@ -109,13 +119,13 @@ enum ox_status ox_grammar_from_tools(json_t *tools, const char *what, const stru
     struct ox_grammar *g = ox_calloc(1, sizeof *g);
     struct ox_str *names = ox_calloc(json_array_size(tools), sizeof *names);
     json_t *none = json_pack("{s:s}", "type", "object");
+    json_t *document = NULL;
     if (g == NULL || names == NULL || none == NULL) {
         ox_free(g);
         ox_free(names);
         json_decref(none);
         return ox_error_nomem(err, sizeof *g);
     }
-    g->depth_max = OX_GRAMMAR_CALL_DEPTH;
     g->start = OX_NONE;
     g->text_first = calls->text_first;
     enum ox_status status = ox_schema_init(&c, g, what, strict, err);
@@ -123,16 +133,22 @@ enum ox_status ox_grammar_from_tools(json_t *tools, const char *what, const stru
     if (status == OX_OK && g->tools == NULL) {
         status = ox_error_nomem(err, json_array_size(tools));
     }
-    if (status == OX_OK) {
+    if (status == OX_OK && !calls->any_arguments) {
         status = ox_schema_check_depth(&c, tools);
     }
     if (status == OX_OK) {
-        status = add_tools(&c, tools, calls->name, none, names);
+        status = add_tools(&c, tools, calls, none, names);
     }
     if (status == OX_OK) {
         status = make_block(g, names, calls->parallel, err);
     }
+    if (status == OX_OK && calls->document.ptr != NULL) {
+        c.what = "json-schema";
+        status = ox_schema_read(calls->document, c.what, &document, err);
+        status = status == OX_OK ? ox_schema_document(&c, document) : status;
+    }
     status = ox_schema_fini(&c, status);
+    json_decref(document);
     json_decref(none);
     ox_free(names);
     if (status != OX_OK) {

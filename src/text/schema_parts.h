@@ -113,6 +113,12 @@ enum ox_status ox_schema_place(struct ox_schema_compiler *c, const struct ox_sch
 enum ox_status ox_schema_add(const struct ox_schema_compiler *c, struct ox_schema_together *t, json_t *schema,
                              size_t path, size_t parent, enum ox_schema_kind kind) OX_MUST_USE;
 
+/* The schema in a text of at most OX_GRAMMAR_SCHEMA_BYTES, a new reference. schema.c */
+enum ox_status ox_schema_read(struct ox_str text, const char *what, json_t **out, struct ox_error *err) OX_MUST_USE;
+
+/* The grammar's document: what this schema accepts. schema.c */
+enum ox_status ox_schema_document(struct ox_schema_compiler *c, json_t *schema) OX_MUST_USE;
+
 /* A choice for the arguments of a tool with these parameters, compiled with all that is in it. */
 enum ox_status ox_schema_arguments(struct ox_schema_compiler *c, json_t *parameters, size_t path,
                                    uint32_t *choice) OX_MUST_USE;

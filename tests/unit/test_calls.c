@@ -3,6 +3,8 @@
  * Tools as grammars: replies drawn under the mask are read by the reply parser, and the arguments that it makes of them
  * validate against the tool's parameters, for random parameters and for the cases that markup makes hard.
  */
+#include <limits.h>
+
 #include "base/json.h"
 #include "os/file.h"
 #include "tests/oom.h"
@@ -226,11 +228,11 @@ static void hard_parameters(void)
     }
 }
 
-/* Does the grammar take this reply? % is the namespace marker, { and } behind it the block's tags. */
-static bool takes(const struct ox_grammar *grammar, const char *text)
+/* Let matcher take a reply from the beginning. % is the namespace marker, { and } behind it the block's tags. */
+static bool take(struct ox_matcher *matcher, const char *text)
 {
-    struct ox_matcher *matcher = NULL;
-    bool good = ox_matcher_new(grammar, lexicon, &matcher, NULL) == OX_OK;
+    bool good = true;
+    ox_matcher_reset(matcher);
     for (const char *p = text; *p != '\0' && good; p++) {
         int32_t id = byte_ids[(unsigned char)*p];
         if (*p == '%') {
@@ -240,9 +242,36 @@ static bool takes(const struct ox_grammar *grammar, const char *text)
         }
         good = ox_matcher_token(matcher, id, NULL) == OX_OK;
     }
-    good = good && ox_matcher_is_complete(matcher);
+    return good;
+}
+
+static bool takes(const struct ox_grammar *grammar, const char *text)
+{
+    struct ox_matcher *matcher = NULL;
+    const bool good = ox_matcher_new(grammar, lexicon, &matcher, NULL) == OX_OK && take(matcher, text) &&
+                      ox_matcher_is_complete(matcher);
     ox_matcher_free(matcher);
     return good;
+}
+
+/* Behind this beginning, does the mask have just the tokens that are taken? How many are they? */
+static void mask_is_exact(const struct ox_grammar *grammar, const char *begin, int least, int most)
+{
+    struct ox_matcher *matcher = NULL;
+    struct ox_matcher *slow = NULL;
+    const uint64_t *mask = NULL;
+    int n = 0;
+    bool good = ox_matcher_new(grammar, lexicon, &matcher, NULL) == OX_OK &&
+                ox_matcher_new(grammar, lexicon, &slow, NULL) == OX_OK && take(matcher, begin) && take(slow, begin) &&
+                ox_matcher_mask(matcher, &mask, NULL) == OX_OK;
+    for (int32_t id = 0; id < lexicon->n_ids && good; id++) {
+        const bool taken = ox_matcher_token(slow, id, NULL) == OX_OK;
+        good = taken == ox_mask_has(mask, id) && (!taken || take(slow, begin));
+        n += taken ? 1 : 0;
+    }
+    OK(good && n >= least && n <= most, "behind \"%s\" the mask is exact: %d tokens", begin, n);
+    ox_matcher_free(matcher);
+    ox_matcher_free(slow);
 }
 
 static void blocks(void)
@@ -298,6 +327,198 @@ static void blocks(void)
     json_decref(tools);
 }
 
+/* Either calls or a document, and nothing beside them. */
+static void calls_or_document(void)
+{
+    static const char tools_text[] =
+        "[{\"function\": {\"name\": \"get\", \"parameters\": {\"type\": \"object\", \"properties\": {\"city\": "
+        "{\"type\": \"string\"}}, \"required\": [\"city\"]}}}, {\"function\": {\"name\": \"getter\"}}]";
+    const struct ox_grammar_calls both = {
+        .parallel = true,
+        .document = ox_str_c("{\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\"}, \"in\": "
+                             "{\"$ref\": \"#\"}}, \"required\": [\"n\"]}")};
+    json_t *tools = json_loads(tools_text, 0, NULL);
+    struct ox_grammar *grammar = NULL;
+    if (!OK(ox_grammar_from_tools(tools, "tools", &both, true, &grammar, &error) == OX_OK, "a grammar of both")) {
+        return;
+    }
+    OK(takes(grammar, "{\"n\": 12}") && takes(grammar, "{\"n\": 1, \"in\": {\"n\": 2}}"), "the document");
+    OK(takes(grammar, "%{\n" PARIS "\n" GETTER "\n%}"), "calls");
+    OK(!takes(grammar, "{}") && !takes(grammar, "{\"n\": \"1\"}"), "no document of another kind");
+    OK(!takes(grammar, "%{\n%<invoke name=\"get\">%</invoke>\n%}"), "no call with other arguments");
+    OK(!takes(grammar, "") && !takes(grammar, "Hello") && !takes(grammar, "So: %{\n" GETTER "\n%}"),
+       "no text, and none before calls");
+    OK(!takes(grammar, "{\"n\": 12}%{\n" GETTER "\n%}") && !takes(grammar, "%{\n" GETTER "\n%}{\"n\": 12}"),
+       "never both");
+    struct ox_buf deep = {0};
+    for (int depth = OX_GRAMMAR_DEPTH; depth <= OX_GRAMMAR_DEPTH + 1; depth++) {
+        ox_buf_clear(&deep);
+        for (int i = 1; i < depth; i++) {
+            ox_buf_add_c(&deep, "{\"n\": 1, \"in\": ");
+        }
+        ox_buf_add_c(&deep, "{\"n\": 1}");
+        for (int i = 1; i < depth; i++) {
+            ox_buf_add_byte(&deep, '}');
+        }
+        OK(takes(grammar, ox_buf_text(&deep)) == (depth == OX_GRAMMAR_DEPTH),
+           "the document may be as deep as one without tools: %d", depth);
+    }
+    ox_buf_fini(&deep);
+    ox_grammar_free(grammar);
+    static const char *const wrong[] = {"{\"not\": {}}", "{\"type\": \"integer\", \"enum\": [\"a\"]}", "{"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const struct ox_grammar_calls calls = {.document = ox_str_c(wrong[i])};
+        OK(ox_grammar_from_tools(tools, "tools", &calls, true, &grammar, &error) != OX_OK &&
+               strstr(error.message, "json-schema: ") == error.message,
+           "%s", error.message);
+    }
+    json_decref(tools);
+}
+
+/* Markup nested n deep, one parameter included. */
+static bool takes_nested(const struct ox_grammar *grammar, int n)
+{
+    struct ox_buf text = {0};
+    ox_buf_add_c(&text, "%{\n%<invoke name=\"f\">");
+    for (int i = 1; i < n; i++) {
+        ox_buf_add_c(&text, "%<in>");
+    }
+    for (int i = 1; i < n; i++) {
+        ox_buf_add_c(&text, i == 1 ? "{}%</in>" : "%</in>");
+    }
+    ox_buf_add_c(&text, "%</invoke>\n%}");
+    const bool taken = takes(grammar, ox_buf_text(&text));
+    ox_buf_fini(&text);
+    return taken;
+}
+
+/* Calls have a limit of their own, with a document beside them and without. */
+static void depth_of_calls(void)
+{
+    json_t *tools = json_loads("[{\"function\": {\"name\": \"f\", \"parameters\": {\"type\": \"object\", "
+                               "\"properties\": {\"in\": {\"$ref\": \"#\"}}}}}]",
+                               0, NULL);
+    for (int with = 0; with < 2; with++) {
+        const struct ox_grammar_calls calls = {.document = ox_str_make(with != 0 ? "{}" : NULL, with != 0 ? 2 : 0)};
+        struct ox_grammar *grammar = NULL;
+        OK(ox_grammar_from_tools(tools, "tools", &calls, true, &grammar, &error) == OX_OK &&
+               takes_nested(grammar, OX_GRAMMAR_CALL_DEPTH) && !takes_nested(grammar, OX_GRAMMAR_CALL_DEPTH + 1),
+           "calls are at most %d deep", OX_GRAMMAR_CALL_DEPTH);
+        ox_grammar_free(grammar);
+    }
+    json_decref(tools);
+}
+
+/* Calls whose arguments are the model's affair: everything else about them is held to. */
+static void any_arguments(void)
+{
+    json_t *tools = json_loads("[{\"function\": {\"name\": \"get\", \"parameters\": {\"not\": {}}}}, "
+                               "{\"function\": {\"name\": \"getter\"}}]",
+                               0, NULL);
+    struct ox_grammar_calls calls = {.any_arguments = true, .text_first = true};
+    struct ox_grammar *one = NULL;
+    struct ox_grammar *more = NULL;
+    bool good = ox_grammar_from_tools(tools, "tools", &calls, true, &one, &error) == OX_OK;
+    calls = (struct ox_grammar_calls){.any_arguments = true, .parallel = true, .document = ox_str_c("{}")};
+    good = good && ox_grammar_from_tools(tools, "tools", &calls, true, &more, &error) == OX_OK;
+    if (!OK(good, "a schema that is not understood: %s", error.message)) {
+        return;
+    }
+#define NESTED "%<invoke name=\"get\">%<a>1 < 2 </invoke>%</a>%<b>%<item>x%</item>%</b>%</invoke>"
+    OK(takes(one, "%{\n" PARIS "\n%}") && takes(one, "%{" NESTED "%}") && takes(one, "Hm%{\n" GETTER "\n%}"),
+       "any arguments");
+    OK(!takes(one, "%{\n" PARIS "\n" NESTED "\n%}") && takes(more, "%{\n" PARIS "\n" NESTED "\n%}"),
+       "one call, or more");
+    OK(!takes(one, "%{\n%<invoke name=\"put\">%</invoke>\n%}"), "a tool that is not there");
+    OK(!takes(one, "%{\n%<invoke name=\"get\">%<a>1%</a>\n%}") && !takes(one, "%{\n" PARIS "more%}") &&
+           !takes(one, "%{\n%<invoke name=\"get\">"),
+       "a call that is not ended, and text behind it");
+    OK(takes(more, "[1]") && !takes(more, "[1]%{\n" GETTER "\n%}") && !takes(more, "Hm%{\n" GETTER "\n%}"),
+       "or a document");
+    const int n_texts = lexicon->n_ids - 100; /* all but what is no text */
+    mask_is_exact(one, "", n_texts, lexicon->n_ids);
+    mask_is_exact(one, "%{%<invoke name=\"get\">", n_texts, lexicon->n_ids);
+    mask_is_exact(one, "%{%<invoke name=\"get\">%", n_texts, lexicon->n_ids);
+    mask_is_exact(one, "%{%<invoke name=\"get\">%</invoke", n_texts - 100, lexicon->n_ids - 1);
+    mask_is_exact(one, "%{%<invoke name=\"get\">%</invoke>", 2, 2);
+    mask_is_exact(more, "", 2, n_texts);
+    ox_grammar_free(one);
+    ox_grammar_free(more);
+    json_decref(tools);
+}
+
+/* Where values begin in markup. */
+static void masks_of_values(void)
+{
+    static const struct {
+        const char *parameter;
+        int least;
+        int most;
+    } rows[] = {
+        {"{\"type\": \"string\"}", 500, INT_MAX},
+        {"{\"type\": \"string\", \"maxLength\": 2}", 100, INT_MAX},
+        {"{\"type\": \"string\", \"maxLength\": 0}", 1, 1},
+        {"{\"enum\": [\"\", \"ab\", \"b\"]}", 4, 4},
+        {"{\"type\": \"string\", \"pattern\": \"^[a-c]+$\"}", 3, 40},
+        {"{\"type\": [\"string\", \"integer\"], \"maxLength\": 1, \"maximum\": 5}", 100, INT_MAX},
+        {"{\"type\": [\"string\", \"null\"], \"minLength\": 3}", 500, INT_MAX},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_t *parameter = json_loads(rows[i].parameter, 0, NULL);
+        json_t *tools = make_tools("f", json_pack("{s:{s:O, s:{s:s, s:O}}}", "properties", "p", parameter, "l", "type",
+                                                  "array", "items", parameter));
+        struct ox_grammar *grammar = compile(tools, false, false);
+        NOTE("%s", rows[i].parameter);
+        mask_is_exact(grammar, "%{%<invoke name=\"f\">%<p>", rows[i].least, rows[i].most);
+        mask_is_exact(grammar, "%{%<invoke name=\"f\">%<l>%<item>", rows[i].least, rows[i].most);
+        ox_grammar_free(grammar);
+        json_decref(tools);
+        json_decref(parameter);
+    }
+}
+
+/* Replies drawn under the mask of calls or a document are one of them. */
+static void drawn(void)
+{
+    json_t *tools = make_tools("f", json_loads("{\"type\": \"object\", \"properties\": {\"a\": {\"type\": "
+                                               "\"integer\"}}, \"required\": [\"a\"]}",
+                                               0, NULL));
+    json_t *parameters = json_object_get(json_object_get(json_array_get(tools, 0), "function"), "parameters");
+    const struct ox_grammar_calls calls = {.parallel = true,
+                                           .document = ox_str_c("{\"type\": \"array\", \"items\": {\"enum\": "
+                                                                "[1, \"b\"]}}")};
+    json_t *schema = json_loads(calls.document.ptr, 0, NULL);
+    struct ox_grammar *grammar = NULL;
+    struct ox_matcher *matcher = NULL;
+    struct ox_rng rng;
+    int n_documents = 0;
+    int n_calls = 0;
+    bool good = ox_grammar_from_tools(tools, "tools", &calls, true, &grammar, &error) == OX_OK &&
+                ox_matcher_new(grammar, lexicon, &matcher, &error) == OX_OK;
+    ox_rng_init(&rng, 6);
+    for (int i = 0; i < 200 && good; i++) {
+        struct ox_ids ids = {0};
+        struct record record;
+        json_t *value = NULL;
+        ox_matcher_reset(matcher);
+        good = draw_reply(&rng, matcher, 10 + pick(&rng, 40), &ids) && read_reply(tools, &ids, &record) &&
+               record.n_failed == 0 && (record.n_done == 0 || record.content.len == 0);
+        const struct ox_buf *text = record.n_done > 0 ? &record.arguments[0] : &record.content;
+        json_t *of = record.n_done > 0 ? parameters : schema;
+        good = good && ox_json_parse(ox_buf_str(text), "reply", &value, &error) == OX_OK && validates(of, of, value, 0);
+        n_documents += record.n_done == 0 ? 1 : 0;
+        n_calls += record.n_done > 0 ? 1 : 0;
+        json_decref(value);
+        free_record(&record);
+        ox_ids_fini(&ids);
+    }
+    OK(good && n_documents > 20 && n_calls > 20, "%d documents and %d calls", n_documents, n_calls);
+    ox_matcher_free(matcher);
+    ox_grammar_free(grammar);
+    json_decref(schema);
+    json_decref(tools);
+}
+
 static void refused(const char *text, const char *sentence)
 {
     json_t *tools = json_loads(text, 0, NULL);
@@ -334,7 +555,7 @@ static void memory(void)
                    0, NULL);
     for (long n = 1;; n++) {
         struct ox_grammar *grammar = NULL;
-        const struct ox_grammar_calls calls = {.parallel = true};
+        const struct ox_grammar_calls calls = {.parallel = true, .document = ox_str_c("{\"enum\": [1]}")};
         oom_arm(n);
         const enum ox_status status = ox_grammar_from_tools(tools, "tools", &calls, true, &grammar, &error);
         const bool failed = oom_disarm();
@@ -373,6 +594,11 @@ int main(void)
         return tap_done();
     }
     blocks();
+    calls_or_document();
+    depth_of_calls();
+    any_arguments();
+    masks_of_values();
+    drawn();
     hard_parameters();
     random_tools();
     errors();

@@ -45,7 +45,7 @@ static struct oxcart_sampling wild(enum oxcart_constraint constraint, uint64_t s
 struct calls {
     char names[8][64];
     char arguments[8][512];
-    char content[512];
+    char content[8192];
     int n_done;
     int n_failed;
 };
@@ -174,6 +174,41 @@ static void calls(struct oxcart_session *session)
        "text is free: %s", found.content);
 }
 
+/* Calls, or a document: whichever comes is valid, and nothing stands beside it. */
+static void calls_or_documents(const struct oxcart_engine *engine, struct oxcart_session *session)
+{
+    const struct oxcart_bias no_call = {engine->markers.name_space, -100.0F};
+    static const char time[] = "{\"type\": \"object\", \"properties\": {\"city\": {\"type\": \"string\", "
+                               "\"maxLength\": 8}}, \"required\": [\"city\"]}";
+    int n_documents = 0;
+    int n_calls = 0;
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        struct calls found = {0};
+        struct oxcart_result result = {.size = sizeof result};
+        struct oxcart_sampling sampling = wild(OXCART_CONSTRAINT_TOOLS_OR_JSON, seed);
+        sampling.tool = "get_time";
+        sampling.any_arguments = seed % 4 == 0;
+        sampling.bias = &no_call; /* the model would rather call */
+        sampling.n_bias = seed % 2;
+        if (seed % 3 == 0) {
+            sampling.json_schema = NULL;
+        }
+        const char *schema = seed % 3 == 0 ? "{\"type\": \"object\"}" : city_schema;
+        const bool done = oxcart_session_set_messages(session, tools, sizeof tools - 1, NULL, &error) == OXCART_OK &&
+                          oxcart_session_decode(session, &sampling, on_event, &found, &result, &error) == OXCART_OK;
+        const bool is_call = found.names[0][0] != '\0';
+        const bool whole = result.finish != OXCART_FINISH_LENGTH;
+        const bool valid = is_call ? strcmp(found.names[0], "get_time") == 0 && found.content[0] == '\0' &&
+                                         is_document(found.arguments[0], time)
+                                   : is_document(found.content, schema);
+        OK(done && (valid || !whole || (is_call && sampling.any_arguments != 0)),
+           "a call or a document, seed %d: %s %s%s", (int)seed, found.names[0], found.arguments[0], found.content);
+        n_calls += whole && is_call ? 1 : 0;
+        n_documents += whole && !is_call ? 1 : 0;
+    }
+    OK(n_documents > 0 && n_calls > 0, "%d documents and %d calls", n_documents, n_calls);
+}
+
 static void refused(struct oxcart_session *session, const struct oxcart_sampling *sampling, enum oxcart_status code,
                     const char *sentence)
 {
@@ -195,6 +230,8 @@ static void errors(struct oxcart_session *session)
     sampling.json_schema_bytes = 0;
     refused(session, &sampling, OXCART_E_FORMAT, "not valid JSON");
     sampling = wild(OXCART_CONSTRAINT_TOOLS_REQUIRED, 1);
+    refused(session, &sampling, OXCART_E_STATE, "the conversation has no tools");
+    sampling.constraint = OXCART_CONSTRAINT_TOOLS_OR_JSON;
     refused(session, &sampling, OXCART_E_STATE, "the conversation has no tools");
     sampling = wild((enum oxcart_constraint)99, 1);
     refused(session, &sampling, OXCART_E_ARG, "constraint is not one that is known");
@@ -231,6 +268,18 @@ static void checks(struct oxcart_engine *engine, struct oxcart_session *session)
            engine->grammars.n == before + 1,
        "the answer takes the grammar that was made then");
     ox_buf_fini(&json);
+    sampling.any_arguments = 1;
+    OK(oxcart_constraint_check(engine, &sampling, one, sizeof one - 1, &error) == OXCART_OK &&
+           engine->grammars.n == before + 2,
+       "any arguments make another grammar");
+    sampling.constraint = OXCART_CONSTRAINT_TOOLS_OR_JSON;
+    for (int i = 0; i < 4; i++) {
+        sampling.json_schema = i % 2 == 0 ? city_schema : NULL;
+        OK(oxcart_constraint_check(engine, &sampling, one, sizeof one - 1, &error) == OXCART_OK &&
+               engine->grammars.n == before + 3 + (i > 0 ? 1 : 0),
+           "so does each schema beside the tools, once");
+    }
+    sampling = wild(OXCART_CONSTRAINT_TOOLS_REQUIRED, 1);
     sampling.tool = "two";
     OK(oxcart_constraint_check(engine, &sampling, one, sizeof one - 1, &error) == OXCART_E_ARG &&
            strstr(error.message, "no tool of the wanted name") != NULL,
@@ -262,6 +311,7 @@ int main(void)
     documents(session);
     thinking(session);
     calls(session);
+    calls_or_documents(engine, session);
     errors(session);
     checks(engine, session);
     plain(engine, session);
