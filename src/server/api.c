@@ -267,34 +267,83 @@ bool ox_api_read_sampling(const struct ox_api_context *context, json_t *body, st
     return true;
 }
 
+/* ---- forms ------------------------------------------------------------------------------------------------------ */
+
+bool ox_api_hold_form(const struct ox_api_context *context, struct ox_ask *ask, const json_t *schema, const char *param,
+                      struct ox_api_error *error)
+{
+    struct oxcart_sampling *held = &ask->sampling;
+    struct oxcart_error err = {0};
+    struct ox_buf text = {0};
+    if (!json_is_object(schema)) {
+        return refuse_member(error, param, "an object, a JSON schema");
+    }
+    ox_json_write(schema, &text);
+    const size_t len = text.len;
+    char *kept = ox_buf_take(&text);
+    if (!ox_ask_keep(ask, kept)) {
+        return ox_api_refuse_nomem(error);
+    }
+    if (len > context->max_schema_bytes) {
+        return ox_api_refuse(error, 400, "invalid_request_error", "schema_too_long", param,
+                             "%s: expected at most %zu bytes (--max-schema), found %zu", param,
+                             context->max_schema_bytes, len);
+    }
+    held->constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
+    held->json_schema = kept;
+    held->json_schema_bytes = len;
+    const enum oxcart_status status = oxcart_constraint_check(context->engine, held, NULL, 0, &err);
+    if (status == OXCART_E_NOMEM) {
+        return ox_api_refuse_nomem(error);
+    }
+    return status == OXCART_OK ||
+           ox_api_refuse(error, 400, "invalid_request_error", "invalid_schema", param, "%s", err.message);
+}
+
 /* ---- calls ------------------------------------------------------------------------------------------------------ */
+
+/* The constraint of an answer that may or must call. */
+static enum oxcart_constraint constraint_of(const struct ox_ask *ask, const struct ox_api_calls *calls)
+{
+    if (calls->required) {
+        return OXCART_CONSTRAINT_TOOLS_REQUIRED;
+    }
+    return ask->sampling.constraint != OXCART_CONSTRAINT_NONE ? OXCART_CONSTRAINT_TOOLS_OR_JSON
+                                                              : OXCART_CONSTRAINT_TOOLS;
+}
 
 bool ox_api_hold_calls(const struct ox_api_context *context, struct ox_ask *ask, const struct ox_api_calls *calls,
                        struct ox_api_error *error)
 {
-    const bool must = calls->required || calls->strict;
-    if (!must && !calls->single) {
-        return true;
-    }
     struct oxcart_sampling held = ask->sampling;
-    held.constraint = calls->required ? OXCART_CONSTRAINT_TOOLS_REQUIRED : OXCART_CONSTRAINT_TOOLS;
+    held.constraint = constraint_of(ask, calls);
     held.tool = calls->name;
     held.single_call = calls->single ? 1 : 0;
+    held.any_arguments = calls->strict || calls->required ? 0 : 1;
+    if (held.constraint == OXCART_CONSTRAINT_TOOLS && !calls->strict && !calls->single) {
+        return true;
+    }
     struct ox_buf tools = {0};
     struct oxcart_error err = {0};
     ox_json_write(calls->tools, &tools);
     enum oxcart_status status = OXCART_E_NOMEM;
-    if (!ox_buf_failed(&tools)) {
+    if (!ox_buf_failed(&tools) && tools.len > context->max_schema_bytes) {
+        status = OXCART_E_LIMIT;
+        snprintf(err.message, sizeof err.message, "expected at most %zu bytes (--max-schema), found %zu",
+                 context->max_schema_bytes, tools.len);
+    } else if (!ox_buf_failed(&tools)) {
+        status = oxcart_constraint_check(context->engine, &held, tools.ptr, tools.len, &err);
+    }
+    if (status != OXCART_OK && status != OXCART_E_NOMEM && !calls->strict) {
+        held.any_arguments = 1;
         status = oxcart_constraint_check(context->engine, &held, tools.ptr, tools.len, &err);
     }
     ox_buf_fini(&tools);
     if (status == OXCART_E_NOMEM) {
         return ox_api_refuse_nomem(error);
     }
-    if (status == OXCART_OK) {
-        ask->sampling = held;
-    }
-    return status == OXCART_OK || !must ||
+    ask->sampling = held;
+    return status == OXCART_OK ||
            ox_api_refuse(error, 400, "invalid_request_error", "invalid_schema", "tools", "%s", err.message);
 }
 

@@ -145,17 +145,23 @@ bool ox_api_read_bool(const json_t *body, const char *key, bool *out, struct ox_
 /* A string or an array of strings that end the answer; key names it in errors. NULL: none. */
 bool ox_api_read_stop(json_t *value, const char *key, struct ox_ask *ask, struct ox_api_error *error);
 
+/* The answer shall be the JSON that this schema describes; param: its place in the request. False with an error that names
+ * it: it is no schema, longer than --max-schema, or cannot be held to. */
+bool ox_api_hold_form(const struct ox_api_context *context, struct ox_ask *ask, const json_t *schema, const char *param,
+                      struct ox_api_error *error);
+
 /* How an answer may call. */
 struct ox_api_calls {
     const json_t *tools;
     const char *name; /* the only one that may be called, kept by ask; NULL: any */
-    bool required;    /* at least one call, and nothing else */
+    bool required;    /* at least one call, and nothing else, whatever form the answer should have */
     bool strict;      /* a tool wants its arguments to validate */
     bool single;      /* at most one call */
 };
 
-/* Constrain ask's answer so. Tools that may be called, and are not strict, are called as the model likes: their schemas may
- * say more than can be held to, and a limit of one call is kept only if they can. False: what must be held to cannot. */
+/* Constrain ask's answer so; where it has been constrained to a form already, and no call is required, to that or to
+ * calls. Tools that may be called, and are not strict, are called with any arguments, and so are those that must be called
+ * if their schemas say more than can be held to, or more than --max-schema. False: strict ones cannot be held to. */
 bool ox_api_hold_calls(const struct ox_api_context *context, struct ox_ask *ask, const struct ox_api_calls *calls,
                        struct ox_api_error *error);
 

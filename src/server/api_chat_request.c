@@ -352,6 +352,33 @@ static bool read_messages(const struct ox_api_context *context, const json_t *bo
     return good;
 }
 
+/* ---- the answer's form ------------------------------------------------------------------------------------------ */
+
+static bool read_format(const struct ox_api_context *context, const json_t *body, struct ox_ask *ask,
+                        struct ox_api_error *error)
+{
+    const json_t *format = member(body, "response_format");
+    const json_t *holder = member(format, "json_schema");
+    bool strict;
+    if (format == NULL || member_is(format, "type", "text")) {
+        return true;
+    }
+    const bool any_object = member_is(format, "type", "json_object");
+    if (!any_object && !member_is(format, "type", "json_schema")) {
+        return ox_openai_refuse(error, "invalid_value", "response_format.type",
+                                "response_format.type: expected text, json_object or json_schema");
+    }
+    if (any_object) {
+        ask->sampling.constraint = OXCART_CONSTRAINT_JSON_OBJECT;
+        return true;
+    }
+    if (!ox_api_read_bool(holder, "strict", &strict, error)) {
+        snprintf(error->param, sizeof error->param, "response_format.json_schema.strict");
+        return false;
+    }
+    return ox_api_hold_form(context, ask, member(holder, "schema"), "response_format.json_schema.schema", error);
+}
+
 /* ---- tools ------------------------------------------------------------------------------------------------------ */
 
 /* Can the chat format write this name? */
@@ -436,23 +463,7 @@ static bool read_choice(const json_t *body, struct ox_api_calls *calling, struct
     return true;
 }
 
-/* Are the tools' schemas short enough to be held to? */
-static bool check_size(const struct ox_api_context *context, const json_t *tools, struct ox_api_error *error)
-{
-    struct ox_buf text = {0};
-    ox_json_write(tools, &text);
-    const bool failed = ox_buf_failed(&text);
-    const size_t len = text.len;
-    ox_buf_fini(&text);
-    if (failed) {
-        return ox_api_refuse_nomem(error);
-    }
-    return len <= context->max_schema_bytes ||
-           ox_openai_refuse(error, "schema_too_long", "tools",
-                            "tools: expected at most %zu bytes (--max-schema), found %zu", context->max_schema_bytes,
-                            len);
-}
-
+/* Tools, and the form of an answer that does not call any. */
 static bool read_tools(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                        struct ox_api_error *error)
 {
@@ -468,7 +479,8 @@ static bool read_tools(const struct ox_api_context *context, json_t *body, struc
         }
     }
     calling.tools = json_array_size(tools) > 0 ? tools : NULL;
-    if (!read_choice(body, &calling, error) || !ox_api_read_bool(body, "parallel_tool_calls", &parallel, error)) {
+    if (!read_choice(body, &calling, error) || !ox_api_read_bool(body, "parallel_tool_calls", &parallel, error) ||
+        !read_format(context, body, ask, error)) {
         return false;
     }
     calling.single = !parallel;
@@ -476,79 +488,10 @@ static bool read_tools(const struct ox_api_context *context, json_t *body, struc
         return true;
     }
     ox_json_set(&ask->conversation, "tools", json_incref(tools));
-    const bool must = calling.required || calling.strict;
-    if ((must || calling.single) && !check_size(context, calling.tools, error)) {
-        const bool passed_over = !must && error->http_status == 400;
-        *error = passed_over ? (struct ox_api_error){0} : *error;
-        return passed_over;
-    }
     return ox_api_hold_calls(context, ask, &calling, error);
 }
 
-/* ---- the answer's form ------------------------------------------------------------------------------------------ */
-
-static bool read_schema(const struct ox_api_context *context, const json_t *format, struct ox_ask *ask,
-                        struct ox_api_error *error)
-{
-    static const char param[] = "response_format.json_schema.schema";
-    const json_t *holder = member(format, "json_schema");
-    const json_t *schema = member(holder, "schema");
-    bool strict = true;
-    if (!json_is_object(schema)) {
-        return refuse_value(error, param, "an object, a JSON schema");
-    }
-    if (!ox_api_read_bool(holder, "strict", &strict, error)) {
-        snprintf(error->param, sizeof error->param, "response_format.json_schema.strict");
-        return false;
-    }
-    struct ox_buf text = {0};
-    ox_json_write(schema, &text);
-    const size_t len = text.len;
-    char *kept = ox_buf_take(&text);
-    if (!ox_ask_keep(ask, kept)) {
-        return ox_api_refuse_nomem(error);
-    }
-    if (len > context->max_schema_bytes) {
-        return ox_openai_refuse(error, "schema_too_long", param,
-                                "%s: expected at most %zu bytes (--max-schema), found %zu", param,
-                                context->max_schema_bytes, len);
-    }
-    struct oxcart_error err = {0};
-    ask->sampling.constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
-    ask->sampling.json_schema = kept;
-    ask->sampling.json_schema_bytes = len;
-    const enum oxcart_status status = oxcart_constraint_check(context->engine, &ask->sampling, NULL, 0, &err);
-    if (status == OXCART_E_NOMEM) {
-        return ox_api_refuse_nomem(error);
-    }
-    return status == OXCART_OK || ox_openai_refuse(error, "invalid_schema", param, "%s", err.message);
-}
-
-static bool read_format(const struct ox_api_context *context, const json_t *body, struct ox_ask *ask,
-                        struct ox_api_error *error)
-{
-    const json_t *format = member(body, "response_format");
-    if (format == NULL || member_is(format, "type", "text")) {
-        return true;
-    }
-    const bool any_object = member_is(format, "type", "json_object");
-    if (!any_object && !member_is(format, "type", "json_schema")) {
-        return ox_openai_refuse(error, "invalid_value", "response_format.type",
-                                "response_format.type: expected text, json_object or json_schema");
-    }
-    if (ask->sampling.constraint == OXCART_CONSTRAINT_TOOLS_REQUIRED) {
-        return true; /* the answer is calls and nothing else */
-    }
-    if (json_object_get(ask->conversation, "tools") != NULL) {
-        return ox_openai_refuse(error, "unsupported_value", "response_format",
-                                "response_format: a JSON form excludes tools; set tool_choice to none or required");
-    }
-    if (any_object) {
-        ask->sampling.constraint = OXCART_CONSTRAINT_JSON_OBJECT;
-        return true;
-    }
-    return read_schema(context, format, ask, error);
-}
+/* ---- the rest of the answer ----------------------------------------------------------------------------------- */
 
 static bool read_logprobs(const json_t *body, struct ox_ask *ask, struct ox_api_error *error)
 {
@@ -645,7 +588,7 @@ static bool read_all(const struct ox_api_context *context, json_t *body, struct 
     ask->messages.allow_special = allow_special ? 1 : 0;
     ask->conversation = json_object();
     if (!read_messages(context, body, &ask->conversation, error) || !read_tools(context, body, ask, error) ||
-        !read_format(context, body, ask, error) || ask->conversation == NULL) {
+        ask->conversation == NULL) {
         return false;
     }
     ox_recall_fill(context->recall, ask);

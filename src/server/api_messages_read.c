@@ -328,23 +328,33 @@ static bool read_thinking(struct ox_talk *talk, const struct ox_json_at *thinkin
     return true;
 }
 
-/* output_config: {"format": {"type": "json_schema", "schema"}, "effort"} */
-static bool read_output(struct ox_talk *talk, const struct ox_json_at *config)
+/* {"type": "json_schema", "schema"} */
+static bool read_format(struct ox_talk *talk, const struct ox_json_at *format)
 {
     static const char *const types[] = {"json_schema"};
-    static const char *const efforts[] = {"low", "medium", "high", "xhigh", "max"};
-    const struct ox_json_at format = ox_json_member(config, "format");
-    const struct ox_json_at schema = ox_json_member(&format, "schema");
-    const struct ox_json_at effort = ox_json_member(config, "effort");
+    const struct ox_json_at schema = ox_json_member(format, "schema");
     size_t which;
-    if (config->value != NULL && !json_is_object(config->value)) {
-        return ox_talk_expected(talk, config, "an object");
+    return format->value == NULL ||
+           (ox_talk_type(talk, format, types, 1, &which) &&
+            ox_api_hold_form(talk->context, talk->ask, schema.value, schema.path, talk->error));
+}
+
+/* output_config: {"format", "effort"}, or the format as output_format beside it, its older place. */
+static bool read_output(struct ox_talk *talk, const struct ox_json_at *root)
+{
+    static const char *const efforts[] = {"low", "medium", "high", "xhigh", "max"};
+    const struct ox_json_at config = ox_json_member(root, "output_config");
+    const struct ox_json_at format = ox_json_member(&config, "format");
+    const struct ox_json_at old_format = ox_json_member(root, "output_format");
+    const struct ox_json_at effort = ox_json_member(&config, "effort");
+    size_t which;
+    if (config.value != NULL && !json_is_object(config.value)) {
+        return ox_talk_expected(talk, &config, "an object");
     }
     if (effort.value != NULL && !ox_talk_one_of(talk, &effort, efforts, 5, &which)) {
         return false;
     }
-    return format.value == NULL ||
-           (ox_talk_type(talk, &format, types, 1, &which) && ox_talk_need_schema(talk, &schema));
+    return read_format(talk, format.value != NULL ? &format : &old_format);
 }
 
 /* max_tokens, which only a request for an answer needs. */
@@ -394,12 +404,10 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
     const struct ox_json_at tools = ox_json_member(root, "tools");
     const struct ox_json_at choice = ox_json_member(root, "tool_choice");
     const struct ox_json_at thinking = ox_json_member(root, "thinking");
-    const struct ox_json_at config = ox_json_member(root, "output_config");
-    const struct ox_json_at format = ox_json_member(&config, "format");
     return refuse_thread(talk, root) && read_limit(talk, &limit) && read_stops(talk, root) &&
            read_thinking(talk, &thinking) && read_instructions(talk, &system) && read_messages(talk, &messages) &&
-           read_tools(talk, &tools) && read_choice(talk, &choice) && read_output(talk, &config) &&
-           ox_talk_finish(talk, &choice, &format);
+           read_tools(talk, &tools) && read_choice(talk, &choice) && read_output(talk, root) &&
+           ox_talk_finish(talk, &choice);
 }
 
 bool ox_messages_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,

@@ -254,7 +254,7 @@ static bool read_format(struct ox_talk *talk, const struct ox_json_at *text)
     if (which == OBJECT) {
         talk->ask->sampling.constraint = OXCART_CONSTRAINT_JSON_OBJECT;
     }
-    return which != SCHEMA || ox_talk_need_schema(talk, &schema);
+    return which != SCHEMA || ox_api_hold_form(talk->context, talk->ask, schema.value, schema.path, talk->error);
 }
 
 static bool read_effort(struct ox_talk *talk, const struct ox_json_at *reasoning)
@@ -362,7 +362,6 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
     const struct ox_json_at tools = ox_json_member(root, "tools");
     const struct ox_json_at choice = ox_json_member(root, "tool_choice");
     const struct ox_json_at text = ox_json_member(root, "text");
-    const struct ox_json_at format = ox_json_member(&text, "format");
     const struct ox_json_at reasoning = ox_json_member(root, "reasoning");
     const struct ox_json_at include = ox_json_member(root, "include");
     if (instructions.value != NULL && !json_is_string(instructions.value)) {
@@ -371,7 +370,7 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
     ox_talk_instruct(talk, ox_json_text(instructions.value));
     return refuse_stored(talk, root) && read_input(talk, &input) && read_options(talk, root) &&
            read_include(talk, &include) && read_effort(talk, &reasoning) && read_tools(talk, &tools) &&
-           read_choice(talk, &choice) && read_format(talk, &text) && ox_talk_finish(talk, &choice, &format);
+           read_choice(talk, &choice) && read_format(talk, &text) && ox_talk_finish(talk, &choice);
 }
 
 bool ox_responses_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,

@@ -281,26 +281,7 @@ bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *c
     return true;
 }
 
-/* ---- tools and schemas ------------------------------------------------------------------------------------------ */
-
-/* The schema at a place as text in *out, which the caller releases; --max-schema is kept. */
-static bool schema_text(const struct ox_talk *talk, const struct ox_json_at *at, struct ox_buf *out)
-{
-    if (!json_is_object(at->value)) {
-        return ox_talk_expected(talk, at, "an object, a JSON schema");
-    }
-    ox_json_write(at->value, out);
-    if (ox_buf_failed(out)) {
-        return ox_api_refuse_nomem(talk->error);
-    }
-    if (out->len > talk->context->max_schema_bytes) {
-        char sentence[96];
-        snprintf(sentence, sizeof sentence, "%zu bytes are more than the %zu that --max-schema allows", out->len,
-                 talk->context->max_schema_bytes);
-        return ox_talk_refuse(talk, at, sentence);
-    }
-    return true;
-}
+/* ---- tools ------------------------------------------------------------------------------------------------------ */
 
 bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const char *parameters)
 {
@@ -309,7 +290,6 @@ bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const c
     const struct ox_json_at schema = ox_json_member(at, parameters);
     const struct ox_json_at strict_at = ox_json_member(at, "strict");
     bool strict = false;
-    struct ox_buf text = {0};
     const struct ox_str name_text = ox_json_text(name.value);
     if (name_text.len == 0 || strlen(name_text.ptr) != name_text.len) {
         return ox_talk_expected(talk, &name, "a string that is not empty, without NUL");
@@ -317,10 +297,10 @@ bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const c
     if (description.value != NULL && !json_is_string(description.value)) {
         return ox_talk_expected(talk, &description, "a string");
     }
-    const bool fits =
-        ox_talk_bool(talk, &strict_at, &strict) && (schema.value == NULL || schema_text(talk, &schema, &text));
-    ox_buf_fini(&text);
-    if (!fits) {
+    if (schema.value != NULL && !json_is_object(schema.value)) {
+        return ox_talk_expected(talk, &schema, "an object, a JSON schema");
+    }
+    if (!ox_talk_bool(talk, &strict_at, &strict)) {
         return false;
     }
     json_t *function = json_object();
@@ -343,31 +323,6 @@ bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const c
     return talk->tools != NULL || ox_api_refuse_nomem(talk->error);
 }
 
-bool ox_talk_need_schema(struct ox_talk *talk, const struct ox_json_at *at)
-{
-    struct oxcart_error err = {0};
-    struct ox_buf text = {0};
-    if (!schema_text(talk, at, &text)) {
-        ox_buf_fini(&text);
-        return false;
-    }
-    const size_t len = text.len;
-    char *schema = ox_buf_take(&text);
-    if (!ox_ask_keep(talk->ask, schema)) {
-        return ox_api_refuse_nomem(talk->error);
-    }
-    struct oxcart_sampling *sampling = &talk->ask->sampling;
-    sampling->constraint = OXCART_CONSTRAINT_JSON_SCHEMA;
-    sampling->json_schema = schema;
-    sampling->json_schema_bytes = len;
-    const enum oxcart_status status = oxcart_constraint_check(talk->context->engine, sampling, NULL, 0, &err);
-    if (status != OXCART_OK) {
-        ox_api_error_of(status, &err, talk->error);
-        snprintf(talk->error->param, sizeof talk->error->param, "%.90s", at->path);
-    }
-    return status == OXCART_OK;
-}
-
 /* ---- finish ----------------------------------------------------------------------------------------------------- */
 
 static bool hold_calls(const struct ox_talk *talk)
@@ -380,9 +335,8 @@ static bool hold_calls(const struct ox_talk *talk)
     return ox_api_hold_calls(talk->context, talk->ask, &calls, talk->error);
 }
 
-/* Do choice, tools and the answer's form go together? */
-static bool check_choice(const struct ox_talk *talk, const struct ox_json_at *choice_at,
-                         const struct ox_json_at *format_at)
+/* Do choice and tools go together? */
+static bool check_choice(const struct ox_talk *talk, const struct ox_json_at *choice_at)
 {
     const bool has_tools = json_array_size(talk->tools) > 0;
     if (talk->choice == OX_TALK_REQUIRED && !has_tools) {
@@ -391,17 +345,14 @@ static bool check_choice(const struct ox_talk *talk, const struct ox_json_at *ch
     if (talk->tool != NULL && json_object_get(talk->names, talk->tool) == NULL) {
         return ox_talk_refuse(talk, choice_at, "there is no tool of this name");
     }
-    if (talk->choice == OX_TALK_AUTO && has_tools && talk->ask->sampling.constraint != OXCART_CONSTRAINT_NONE) {
-        return ox_talk_refuse(talk, format_at, "a JSON form excludes tools that may, but need not be called");
-    }
     return true;
 }
 
-bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at, const struct ox_json_at *format_at)
+bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at)
 {
     const bool shows_tools = talk->choice != OX_TALK_NONE && json_array_size(talk->tools) > 0;
     end_turn(talk);
-    if (!check_choice(talk, choice_at, format_at) || (shows_tools && !hold_calls(talk))) {
+    if (!check_choice(talk, choice_at) || (shows_tools && !hold_calls(talk))) {
         return false;
     }
     json_t *conversation = json_object();

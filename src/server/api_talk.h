@@ -91,14 +91,9 @@ bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *c
 /* A tool at a place: {"name", "description", "strict", PARAMETERS: schema}. */
 bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const char *parameters) OX_MUST_USE;
 
-/* The answer shall be the JSON that the schema at a place describes. */
-bool ox_talk_need_schema(struct ox_talk *talk, const struct ox_json_at *at) OX_MUST_USE;
-
-/* Everything is there: make ask->conversation and what calls must look like. Tools that must be called, or are strict,
- * hold calls to their schemas; a limit of one call is kept if the schemas can be held to. choice_at, format_at: for
+/* Everything is there: make ask->conversation and hold calls to what was asked (ox_api_hold_calls). choice_at: for
  * errors. */
-bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at,
-                    const struct ox_json_at *format_at) OX_MUST_USE;
+bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at) OX_MUST_USE;
 
 /* ---- the readers built on it, each the `read` of its API --------------------------------------------------------- */
 

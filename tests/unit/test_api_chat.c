@@ -14,6 +14,7 @@
     "{\"x\": {\"type\": \"integer\"}}, \"required\": [\"x\"]}}}"
 #define OPEN_TOOL                                                                                                      \
     "{\"type\": \"function\", \"function\": {\"name\": \"g\", \"parameters\": {\"type\": \"object\", \"not\": {}}}}"
+#define STRICT_TOOL "{\"type\": \"function\", \"function\": {\"name\": \"s\", \"strict\": true}}"
 
 static const struct ox_api *const api = &ox_api_chat;
 static struct ox_api_context context;
@@ -151,33 +152,41 @@ static void test_constraints(void)
         bool tools;
         const char *tool;
         bool single;
+        bool any; /* arguments */
     } rows[] = {
-        {"\"tools\": [" TOOL "]", OXCART_CONSTRAINT_NONE, true, NULL, false},
-        {"\"tools\": [" OPEN_TOOL "], \"tool_choice\": \"auto\"", OXCART_CONSTRAINT_NONE, true, NULL, false},
+        {"\"tools\": [" TOOL "]", OXCART_CONSTRAINT_NONE, true, NULL, false, false},
+        {"\"tools\": [" OPEN_TOOL "], \"tool_choice\": \"auto\"", OXCART_CONSTRAINT_NONE, true, NULL, false, false},
         {"\"tools\": [], \"tool_choice\": \"none\", \"parallel_tool_calls\": false", OXCART_CONSTRAINT_NONE, false,
-         NULL, false},
-        {"\"tools\": [" TOOL "], \"tool_choice\": \"none\"", OXCART_CONSTRAINT_NONE, false, NULL, false},
-        {"\"tools\": [" TOOL "], \"tool_choice\": \"required\"", OXCART_CONSTRAINT_TOOLS_REQUIRED, true, NULL, false},
+         NULL, false, false},
+        {"\"tools\": [" TOOL "], \"tool_choice\": \"none\"", OXCART_CONSTRAINT_NONE, false, NULL, false, false},
+        {"\"tools\": [" TOOL "], \"tool_choice\": \"required\"", OXCART_CONSTRAINT_TOOLS_REQUIRED, true, NULL, false,
+         false},
         {"\"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"f\"}}",
-         OXCART_CONSTRAINT_TOOLS_REQUIRED, true, "f", false},
+         OXCART_CONSTRAINT_TOOLS_REQUIRED, true, "f", false, false},
         {"\"tools\": [" OPEN_TOOL ", " TOOL "], \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": "
          "\"f\"}}, \"parallel_tool_calls\": false",
-         OXCART_CONSTRAINT_TOOLS_REQUIRED, true, "f", true},
-        {"\"tools\": [" TOOL "], \"parallel_tool_calls\": false", OXCART_CONSTRAINT_TOOLS, true, NULL, true},
-        {"\"tools\": [" TOOL ", " OPEN_TOOL "], \"parallel_tool_calls\": false", OXCART_CONSTRAINT_NONE, true, NULL,
-         false},
-        {"\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"s\", \"strict\": true}}]",
-         OXCART_CONSTRAINT_TOOLS, true, NULL, false},
-        {"\"response_format\": {\"type\": \"text\"}", OXCART_CONSTRAINT_NONE, false, NULL, false},
-        {"\"response_format\": {\"type\": \"json_object\"}", OXCART_CONSTRAINT_JSON_OBJECT, false, NULL, false},
+         OXCART_CONSTRAINT_TOOLS_REQUIRED, true, "f", true, false},
+        {"\"tools\": [" TOOL "], \"parallel_tool_calls\": false", OXCART_CONSTRAINT_TOOLS, true, NULL, true, true},
+        {"\"tools\": [" TOOL ", " OPEN_TOOL "], \"parallel_tool_calls\": false", OXCART_CONSTRAINT_TOOLS, true, NULL,
+         true, true},
+        {"\"tools\": [" OPEN_TOOL "], \"tool_choice\": \"required\"", OXCART_CONSTRAINT_TOOLS_REQUIRED, true, NULL,
+         false, true},
+        {"\"tools\": [" STRICT_TOOL "]", OXCART_CONSTRAINT_TOOLS, true, NULL, false, false},
+        {"\"response_format\": {\"type\": \"text\"}", OXCART_CONSTRAINT_NONE, false, NULL, false, false},
+        {"\"response_format\": {\"type\": \"json_object\"}", OXCART_CONSTRAINT_JSON_OBJECT, false, NULL, false, false},
         {"\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"n\", \"strict\": true, "
          "\"schema\": "
          "{\"type\": \"object\"}}}",
-         OXCART_CONSTRAINT_JSON_SCHEMA, false, NULL, false},
+         OXCART_CONSTRAINT_JSON_SCHEMA, false, NULL, false, false},
         {"\"response_format\": {\"type\": \"json_object\"}, \"tools\": [" TOOL "], \"tool_choice\": \"none\"",
-         OXCART_CONSTRAINT_JSON_OBJECT, false, NULL, false},
+         OXCART_CONSTRAINT_JSON_OBJECT, false, NULL, false, false},
         {"\"response_format\": {\"type\": \"json_object\"}, \"tools\": [" TOOL "], \"tool_choice\": \"required\"",
-         OXCART_CONSTRAINT_TOOLS_REQUIRED, true, NULL, false},
+         OXCART_CONSTRAINT_TOOLS_REQUIRED, true, NULL, false, false},
+        {"\"response_format\": {\"type\": \"json_object\"}, \"tools\": [" OPEN_TOOL "]",
+         OXCART_CONSTRAINT_TOOLS_OR_JSON, true, NULL, false, true},
+        {"\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {\"type\": \"object\"}}}, "
+         "\"tools\": [" STRICT_TOOL "], \"parallel_tool_calls\": false",
+         OXCART_CONSTRAINT_TOOLS_OR_JSON, true, NULL, true, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ox_ask ask;
@@ -188,10 +197,10 @@ static void test_constraints(void)
         const char *tool = ask.sampling.tool;
         OK(read && ask.sampling.constraint == rows[i].constraint &&
                (json_object_get(ask.conversation, "tools") != NULL) == rows[i].tools &&
-               (ask.sampling.single_call != 0) == rows[i].single,
+               (ask.sampling.single_call != 0) == rows[i].single && (ask.sampling.any_arguments != 0) == rows[i].any,
            "%s: %d %s", rows[i].members, (int)ask.sampling.constraint, error.message);
         OK(rows[i].tool == NULL ? tool == NULL : tool != NULL && strcmp(tool, rows[i].tool) == 0, "the tool's name");
-        if (ask.sampling.constraint == OXCART_CONSTRAINT_JSON_SCHEMA) {
+        if (strstr(rows[i].members, "json_schema") != NULL) {
             IS_STR(ask.sampling.json_schema, "{\"type\":\"object\"}", "the schema's text");
             IS_INT(ask.sampling.json_schema_bytes, 17, "its length");
         }
@@ -252,15 +261,13 @@ static const struct {
      "tools[0].function.parameters", "schema"},
     {HI ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"a\", \"strict\": 1}}]",
      "tools[0].function.strict", "true or false"},
-    {HI ", \"tools\": [" OPEN_TOOL "], \"tool_choice\": \"required\"", "tools", "not"},
+    {HI ", \"tools\": [" STRICT_TOOL ", " OPEN_TOOL "]", "tools", "not"},
     {HI ", \"tool_choice\": \"required\"", "tool_choice", "no tools"},
     {HI ", \"tools\": [" TOOL "], \"tool_choice\": \"any\"", "tool_choice", "auto"},
     {HI ", \"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"function\", \"function\": {\"name\": \"g\"}}",
      "tool_choice", "no tool \"g\""},
     {HI ", \"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"allowed_tools\"}", "tool_choice", "auto"},
     {HI ", \"tools\": [" TOOL "], \"parallel_tool_calls\": 0", "parallel_tool_calls", "true or false"},
-    {HI ", \"tools\": [" TOOL "], \"response_format\": {\"type\": \"json_object\"}", "response_format",
-     "excludes tools"},
     {HI ", \"response_format\": \"json\"", "response_format.type", "json_schema"},
     {HI ", \"response_format\": {\"type\": \"grammar\"}", "response_format.type", "json_schema"},
     {HI ", \"response_format\": {\"type\": \"json_schema\"}", "response_format.json_schema.schema", "schema"},
@@ -327,15 +334,27 @@ static void test_refusals(void)
     }
     ox_buf_add_c(&json, "\"}}}}");
     refuse(ox_buf_text(&json), "response_format.json_schema.schema", "at most 1000 bytes (--max-schema)");
-    ox_buf_clear(&json);
-    ox_buf_add_c(
-        &json, "{" HI ", \"tool_choice\": \"required\", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": "
-               "\"f\", \"description\": \"");
-    for (size_t i = 0; i < context.max_schema_bytes; i++) {
-        ox_buf_add_byte(&json, 'x');
+    for (int strict = 0; strict < 2; strict++) {
+        struct ox_ask ask;
+        struct ox_api_error error;
+        ox_buf_clear(&json);
+        ox_buf_printf(&json,
+                      "{" HI ", \"tool_choice\": \"required\", \"tools\": [{\"type\": \"function\", \"function\": "
+                      "{\"strict\": %s, \"name\": \"f\", \"description\": \"",
+                      strict != 0 ? "true" : "false");
+        for (size_t i = 0; i < context.max_schema_bytes; i++) {
+            ox_buf_add_byte(&json, 'x');
+        }
+        ox_buf_add_c(&json, "\"}}]}");
+        if (strict != 0) {
+            refuse(ox_buf_text(&json), "tools", "at most 1000 bytes (--max-schema)");
+            continue;
+        }
+        OK(api_read(api, &context, ox_buf_text(&json), &ask, &error) && ask.sampling.any_arguments != 0 &&
+               ask.sampling.constraint == OXCART_CONSTRAINT_TOOLS_REQUIRED,
+           "longer schemas are not held to, if they need not be");
+        ox_ask_fini(&ask);
     }
-    ox_buf_add_c(&json, "\"}}]}");
-    refuse(ox_buf_text(&json), "tools", "at most 1000 bytes (--max-schema)");
     ox_buf_fini(&json);
 }
 

@@ -109,10 +109,10 @@ static void test_choice(void)
         {HEAD ASKS ", \"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"auto\", \"disable_parallel_tool_use\": "
                    "true}}",
          OXCART_CONSTRAINT_TOOLS, NULL, 1, true},
-        /* a schema that cannot be held to: a limit of one call is passed over */
+        /* a schema that cannot be held to: the arguments are not looked at */
         {HEAD ASKS ", \"tools\": [{\"name\": \"x\", \"input_schema\": {\"not\": {}}}], \"tool_choice\": {\"type\": "
                    "\"auto\", \"disable_parallel_tool_use\": true}}",
-         OXCART_CONSTRAINT_NONE, NULL, 0, true},
+         OXCART_CONSTRAINT_TOOLS, NULL, 1, true},
         {HEAD ASKS ", \"tools\": [{\"name\": \"x\", \"strict\": true, \"type\": \"custom\", \"input_schema\": "
                    "{\"type\": \"object\"}}]}",
          OXCART_CONSTRAINT_TOOLS, NULL, 0, true},
@@ -125,6 +125,11 @@ static void test_choice(void)
         {HEAD ASKS ", \"output_config\": {\"effort\": \"low\", \"format\": {\"type\": \"json_schema\", \"schema\": "
                    "{\"type\": \"object\"}}}}",
          OXCART_CONSTRAINT_JSON_SCHEMA, NULL, 0, false},
+        {HEAD ASKS ", \"tools\": [" TOOL "], \"output_config\": {\"format\": {\"type\": \"json_schema\", \"schema\": "
+                   "{\"type\": \"object\"}}}}",
+         OXCART_CONSTRAINT_TOOLS_OR_JSON, NULL, 0, true},
+        {HEAD ASKS ", \"output_format\": {\"type\": \"json_schema\", \"schema\": {\"type\": \"object\"}}}",
+         OXCART_CONSTRAINT_JSON_SCHEMA, NULL, 0, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ox_ask ask;
@@ -135,7 +140,7 @@ static void test_choice(void)
                (tool != NULL) == (rows[i].tool != NULL) && (tool == NULL || strcmp(tool, rows[i].tool) == 0) &&
                (json_object_get(ask.conversation, "tools") != NULL) == rows[i].shown,
            "constraint %d: %s %s", (int)rows[i].constraint, rows[i].json, error.message);
-        if (rows[i].constraint == OXCART_CONSTRAINT_JSON_SCHEMA) {
+        if (strstr(rows[i].json, "json_schema") != NULL) {
             OK(ask.sampling.json_schema != NULL && strcmp(ask.sampling.json_schema, "{\"type\":\"object\"}") == 0 &&
                    ask.sampling.json_schema_bytes == strlen(ask.sampling.json_schema),
                "the schema's text");
@@ -288,13 +293,11 @@ static void test_refusals(void)
         {HEAD ASKS ", \"output_config\": {\"effort\": \"most\"}}", "output_config.effort", "max"},
         {HEAD ASKS ", \"output_config\": {\"format\": {\"type\": \"xml\"}}}", "output_config.format.type",
          "json_schema"},
+        {HEAD ASKS ", \"output_format\": {\"type\": \"json_schema\"}}", "output_format.schema", "object"},
         {HEAD ASKS ", \"output_config\": {\"format\": {\"type\": \"json_schema\"}}}", "output_config.format.schema",
          "object"},
         {HEAD ASKS ", \"output_config\": {\"format\": {\"type\": \"json_schema\", \"schema\": {\"type\": \"x\"}}}}",
          "output_config.format.schema", "type"},
-        {HEAD ASKS ", \"tools\": [" TOOL "], \"output_config\": {\"format\": {\"type\": \"json_schema\", \"schema\": "
-                   "{\"type\": \"object\"}}}}",
-         "output_config.format", "excludes tools"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ox_ask ask;
@@ -333,8 +336,10 @@ static void test_limits(void)
     refused_long(HEAD "\"messages\": [{\"role\": \"user\", \"content\": [",
                  "{\"type\": \"image\", \"source\": {\"type\": \"url\", \"url\": \"data:,\"}}", 4, "]}]}",
                  "messages[0].content[3].source.url", "--max-images");
-    refused_long(HEAD ASKS ", \"tools\": [{\"name\": \"a\", \"input_schema\": {\"enum\": [", "1", 600, "]}}]}",
-                 "tools[0].input_schema", "--max-schema");
+    refused_long(HEAD ASKS ", \"tools\": [{\"name\": \"a\", \"strict\": true, \"input_schema\": {\"enum\": [", "1", 600,
+                 "]}}]}", "tools", "--max-schema");
+    refused_long(HEAD ASKS ", \"output_config\": {\"format\": {\"type\": \"json_schema\", \"schema\": {\"enum\": [",
+                 "1", 600, "]}}}}", "output_config.format.schema", "--max-schema");
     struct ox_ask ask = {.kind = OX_ASK_COUNT};
     struct ox_api_error error = {0};
     json_t *body = api_tree(ox_str_c("{" ASKS "}"));

@@ -119,6 +119,14 @@ static void test_constraints(void)
         {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": \"required\", \"text\": {\"format\": {\"type\": "
          "\"json_object\"}}}",
          OXCART_CONSTRAINT_TOOLS_REQUIRED, NULL, 0, true},
+        {"{" ASKS ", \"tools\": [" TOOL "], \"text\": {\"format\": {\"type\": \"json_object\"}}}",
+         OXCART_CONSTRAINT_TOOLS_OR_JSON, NULL, 0, true},
+        {"{" ASKS ", \"tools\": [" TOOL "], \"parallel_tool_calls\": false, \"text\": {\"format\": {\"type\": "
+         "\"json_schema\", \"name\": \"x\", \"schema\": {\"type\": \"object\"}}}}",
+         OXCART_CONSTRAINT_TOOLS_OR_JSON, NULL, 1, true},
+        {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": \"none\", \"text\": {\"format\": {\"type\": "
+         "\"json_object\"}}}",
+         OXCART_CONSTRAINT_JSON_OBJECT, NULL, 0, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ox_ask ask;
@@ -223,8 +231,6 @@ static void test_refusals(void)
         {"{" ASKS ", \"text\": {\"format\": {\"type\": \"json_schema\"}}}", "text.format.schema", "object"},
         {"{" ASKS ", \"text\": {\"format\": {\"type\": \"json_schema\", \"schema\": {\"not\": {}}}}}",
          "text.format.schema", "not"},
-        {"{" ASKS ", \"tools\": [" TOOL "], \"text\": {\"format\": {\"type\": \"json_object\"}}}", "text.format",
-         "excludes tools"},
         {"{" ASKS ", \"tools\": 1}", "tools", "array"},
         {"{" ASKS ", \"tools\": [1]}", "tools[0]", "object"},
         {"{" ASKS ", \"tools\": [{\"name\": \"x\"}]}", "tools[0].type", "function"},

@@ -61,6 +61,18 @@ function isCity(text) {
   assert.ok(["Paris", "Rome"].includes(value.city) && typeof value.big === "boolean");
 }
 
+// An answer that may call, but else has a form: one or the other, whole.
+function isCityOrCall(text, calls) {
+  if (calls.length === 0) {
+    isCity(text);
+  }
+  for (const call of calls) {
+    assert.ok(["get_weather", "get_time"].includes(call.name));
+    assert.equal(typeof call.input.city, "string");
+    assert.equal(text ?? "", "");
+  }
+}
+
 async function all(stream) {
   const events = [];
   for await (const event of stream) {
@@ -290,6 +302,20 @@ await test("chat.completions: json_schema and json_object", async () => {
   }
 });
 
+await test("chat.completions: a form and tools that need not be called", async () => {
+  const response_format = { type: "json_schema", json_schema: { name: "city", strict: true, schema: cities } };
+  for (const strict of [true, false]) {
+    const tools = functions.map((tool) => ({ ...tool, function: { ...tool.function, strict } }));
+    for (const message of [rome, france]) {
+      const ask = { ...chat, messages: [message], tools, response_format, max_tokens: 200 };
+      const { content, tool_calls } = (await openai.chat.completions.create(ask)).choices[0].message;
+      const calls = (tool_calls ?? []).map(({ function: f }) => ({ name: f.name, input: JSON.parse(f.arguments) }));
+      isCityOrCall(content, calls);
+      assert.ok(message !== rome || calls[0].input.city === "Rome");
+    }
+  }
+});
+
 await test("chat.completions: a picture", async () => {
   const reply = await openai.chat.completions.create({
     ...chat,
@@ -436,6 +462,23 @@ await test("responses: tool_choice, text.format, logprobs, limit", async () => {
   const cut = await openai.responses.create({ ...respond, max_output_tokens: 2 });
   assert.equal(cut.status, "incomplete");
   assert.equal(cut.incomplete_details.reason, "max_output_tokens");
+});
+
+await test("responses: a form and tools that need not be called", async () => {
+  for (const question of [rome, france]) {
+    const reply = await openai.responses.create({
+      ...respond,
+      input: [question],
+      tools: flat,
+      text: { format: { type: "json_schema", name: "city", strict: true, schema: cities } },
+      max_output_tokens: 200,
+    });
+    const calls = reply.output.filter((item) => item.type === "function_call");
+    isCityOrCall(
+      reply.output_text,
+      calls.map((call) => ({ name: call.name, input: JSON.parse(call.arguments) })),
+    );
+  }
 });
 
 await test("responses: a picture", async () => {
@@ -611,6 +654,23 @@ await test("messages: stop_sequences, max_tokens, output_config", async () => {
     output_config: { format: { type: "json_schema", schema: cities } },
   });
   isCity(form.content[0].text);
+});
+
+await test("messages: a form and tools that need not be called", async () => {
+  for (const question of [rome, france]) {
+    const message = await anthropic.messages.create({
+      ...talk,
+      max_tokens: 200,
+      messages: [question],
+      tools,
+      output_config: { format: { type: "json_schema", schema: cities } },
+    });
+    const text = message.content.filter((block) => block.type === "text").map((block) => block.text);
+    isCityOrCall(
+      text.join(""),
+      message.content.filter((block) => block.type === "tool_use"),
+    );
+  }
 });
 
 await test("messages: a picture", async () => {
