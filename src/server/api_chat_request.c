@@ -399,11 +399,6 @@ static bool read_tool(const json_t *tool, size_t i, bool *strict, struct ox_api_
     const json_t *function = member(tool, "function");
     const json_t *parameters = member(function, "parameters");
     bool is_strict = false;
-    if (!member_is(tool, "type", "function")) {
-        const struct place type = place_of("tools", i, ".type");
-        return ox_openai_refuse(error, "unsupported_value", type.path,
-                                "%s: only tools of type \"function\" are supported", type.path);
-    }
     if (!json_is_object(function)) {
         const struct place inner = place_of("tools", i, ".function");
         return refuse_value(error, inner.path, "an object");
@@ -463,32 +458,47 @@ static bool read_choice(const json_t *body, struct ox_api_calls *calling, struct
     return true;
 }
 
+/* The functions among the tools, in *out (NULL: out of memory). Tools of other types are run by OpenAI, or known to its
+ * models only; agents list them beside their functions: the model is not shown them. */
+static bool read_functions(const json_t *tools, json_t **out, bool *strict, struct ox_api_error *error)
+{
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        json_t *tool = json_array_get(tools, i);
+        const struct place type = place_of("tools", i, ".type");
+        if (json_string_length(member(tool, "type")) == 0) {
+            return refuse_value(error, type.path, "function");
+        }
+        if (!member_is(tool, "type", "function")) {
+            continue;
+        }
+        if (!read_tool(tool, i, strict, error)) {
+            return false;
+        }
+        ox_json_append(out, json_incref(tool));
+    }
+    return true;
+}
+
 /* Tools, and the form of an answer that does not call any. */
 static bool read_tools(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                        struct ox_api_error *error)
 {
     struct ox_api_calls calling = {0};
     bool parallel = true;
-    json_t *tools = member(body, "tools");
-    if (tools != NULL && !json_is_array(tools)) {
-        return refuse_value(error, "tools", "an array");
-    }
-    for (size_t i = 0; i < json_array_size(tools); i++) {
-        if (!read_tool(json_array_get(tools, i), i, &calling.strict, error)) {
-            return false;
-        }
-    }
-    calling.tools = json_array_size(tools) > 0 ? tools : NULL;
-    if (!read_choice(body, &calling, error) || !ox_api_read_bool(body, "parallel_tool_calls", &parallel, error) ||
-        !read_format(context, body, ask, error)) {
-        return false;
-    }
+    const json_t *tools = member(body, "tools");
+    json_t *functions = json_array();
+    bool good = tools == NULL || json_is_array(tools) || refuse_value(error, "tools", "an array");
+    good = good && read_functions(tools, &functions, &calling.strict, error);
+    calling.tools = json_array_size(functions) > 0 ? functions : NULL;
+    good = good && functions != NULL && read_choice(body, &calling, error) &&
+           ox_api_read_bool(body, "parallel_tool_calls", &parallel, error) && read_format(context, body, ask, error);
     calling.single = !parallel;
-    if (calling.tools == NULL) {
-        return true;
+    if (!good || calling.tools == NULL) {
+        json_decref(functions);
+        return good;
     }
-    ox_json_set(&ask->conversation, "tools", json_incref(tools));
-    return ox_api_hold_calls(context, ask, &calling, error);
+    ox_json_set(&ask->conversation, "tools", functions);
+    return ask->conversation != NULL && ox_api_hold_calls(context, ask, &calling, error);
 }
 
 /* ---- the rest of the answer ----------------------------------------------------------------------------------- */

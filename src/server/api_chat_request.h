@@ -16,6 +16,7 @@
  * - `reasoning` of earlier answers becomes reasoning_content, if that is not there.
  * Thinking: chat_template_kwargs.thinking_mode, else .enable_thinking or .thinking, else reasoning_effort as
  * ox_openai_read_effort reads it.
+ * Tools of other types than function are left out.
  * Calls: tool_choice none shows no tools to the model; else ox_api_hold_calls says what is kept to. */
 bool ox_chat_request_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                           struct ox_api_error *error);

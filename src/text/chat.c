@@ -313,6 +313,7 @@ static void put_calls(struct writer *w, const struct ox_chat_call *calls, size_t
         if (calls[i].arguments != NULL) {
             put_entries(w, calls[i].arguments, 1);
         }
+        put_caller(w, calls[i].raw);
         put_format(w, NS "</invoke>\n");
     }
     put_format(w, NS "</tool_call>");

@@ -48,11 +48,12 @@ struct ox_chat_limits {
 /* Read a conversation object {"messages": [...], "tools": [...], "thinking_mode": "...", "add_generation_prompt": true,
  * "model_identity": "..."} from JSON bytes; `what` names them in errors. Checks everything that rendering relies on:
  * roles (root, system, developer, user, assistant, tool), content (string, null, or list of parts: text, image, video,
- * image_url, video_url, strings), tool_calls (arguments an object, or a string that holds one; OpenAI's and the plain form), tools
+ * image_url, video_url, strings), tool_calls (arguments an object, or a string; OpenAI's and the plain form), tools
  * (objects, each with a `function` object or OpenAI/Anthropic's flat form is NOT accepted here), tool results in the
  * order of the calls (reordered by tool_call_id where ids are given), thinking_mode known. Unknown members are ignored.
  * Results are ordered within a run of tool messages, by the calls of the assistant message before it; one that names no
  * call takes the next call that no other names. Integers beyond 64 bits are understood only in arguments given as text.
+ * Text of arguments that holds no object in JSON, as that of a call that was cut off, stands in the call as it came.
  * What the format silently drops (second system message) gives a warning through log. OX_E_FORMAT / OX_E_LIMIT with a
  * sentence that names the place ("messages[3].content[0].type: expected ..., found ..."). */
 enum ox_status ox_chat_parse(struct ox_str json, const char *what, const struct ox_chat_limits *limits,

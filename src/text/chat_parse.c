@@ -196,57 +196,59 @@ static bool quote_long_integers(struct ox_str text, struct ox_buf *out)
     return any;
 }
 
-/* Parse arguments that came as text. Integers of any length: jansson has 64 bits, but in arguments a string of digits
- * renders as the number would. */
-static enum ox_status parse_arguments(const struct reader *r, const struct ox_json_at *at, json_t **out)
+static bool is_blank(struct ox_str text)
 {
-    char what[256];
-    const struct ox_str text = ox_json_text(at->value);
-    struct ox_buf quoted;
-    ox_buf_init(&quoted);
-    snprintf(what, sizeof what, "%.90s: %.150s", at->what, at->path);
-    enum ox_status status = ox_json_parse(text, what, out, r->err);
-    if (status == OX_E_FORMAT && quote_long_integers(text, &quoted)) {
-        status = ox_buf_failed(&quoted) ? ox_error_nomem(r->err, text.len)
-                                        : ox_json_parse(ox_buf_str(&quoted), what, out, r->err);
+    size_t n = 0;
+    while (n < text.len && memchr(" \t\r\n", text.ptr[n], 4) != NULL) {
+        n++;
     }
-    ox_buf_fini(&quoted);
-    return status;
+    return n == text.len;
 }
 
-/* Read a call's arguments, an object or a string that holds one, into *out (a new reference; NULL: none). */
-static enum ox_status read_arguments(const struct reader *r, const struct ox_json_at *function, json_t **out)
+/* Parse arguments that came as text. Integers of any length: jansson has 64 bits, but in arguments a string of digits
+ * renders as the number would. What is no object stays text. */
+static enum ox_status parse_arguments(const struct reader *r, struct ox_str text, struct ox_chat_call *call)
+{
+    struct ox_buf quoted;
+    json_t *value = NULL;
+    ox_buf_init(&quoted);
+    enum ox_status status = ox_json_parse(text, "arguments", &value, NULL);
+    if (status == OX_E_FORMAT && quote_long_integers(text, &quoted)) {
+        status = ox_buf_failed(&quoted) ? OX_E_NOMEM : ox_json_parse(ox_buf_str(&quoted), "arguments", &value, NULL);
+    }
+    ox_buf_fini(&quoted);
+    if (status == OX_E_NOMEM) {
+        return ox_error_nomem(r->err, text.len);
+    }
+    if (json_is_object(value)) {
+        call->arguments = value;
+        return OX_OK;
+    }
+    json_decref(value);
+    call->raw = text;
+    return OX_OK;
+}
+
+/* Read a call's arguments: an object, a string, or nothing. */
+static enum ox_status read_arguments(const struct reader *r, const struct ox_json_at *function,
+                                     struct ox_chat_call *call)
 {
     const struct ox_json_at at = ox_json_member(function, "arguments");
-    json_t *arguments = NULL;
+    const struct ox_str text = ox_json_text(at.value);
     if (json_is_object(at.value)) {
-        arguments = json_incref(json_object_get(function->value, "arguments"));
-    } else if (json_is_string(at.value)) {
-        const struct ox_str text = ox_json_text(at.value);
-        size_t blank = 0;
-        while (blank < text.len && strchr(" \t\r\n", text.ptr[blank]) != NULL && text.ptr[blank] != '\0') {
-            blank++;
-        }
-        if (blank == text.len) {
-            return OX_OK;
-        }
-        const enum ox_status status = parse_arguments(r, &at, &arguments);
+        call->arguments = json_incref(json_object_get(function->value, "arguments"));
+    } else if (at.value != NULL && !json_is_string(at.value)) {
+        return ox_json_expected(&at, "an object, or a string that holds one in JSON", r->err);
+    } else if (!is_blank(text) && !ox_str_is(text, "null")) { /* null: what some clients make of no arguments */
+        const enum ox_status status = parse_arguments(r, text, call);
         if (status != OX_OK) {
             return status;
         }
-    } else if (at.value == NULL) {
-        return OX_OK;
     }
-    if (!json_is_object(arguments)) {
-        json_decref(arguments);
-        return ox_json_expected(&at, "an object, or a string that holds one in JSON", r->err);
-    }
-    if (!ox_pyjson_within(arguments, r->chat->limits.max_depth)) {
-        json_decref(arguments);
+    if (call->arguments != NULL && !ox_pyjson_within(call->arguments, r->chat->limits.max_depth)) {
         return ox_error_set(r->err, OX_E_LIMIT, "%s: %s: nested deeper than %zu", at.what, at.path,
                             r->chat->limits.max_depth);
     }
-    *out = arguments;
     return OX_OK;
 }
 
@@ -261,7 +263,7 @@ static enum ox_status read_call(const struct reader *r, const struct ox_json_at 
     if (function.value == NULL) {
         function = *at;
     }
-    struct ox_chat_call call = {{NULL, 0}, {NULL, 0}, NULL};
+    struct ox_chat_call call = {.arguments = NULL};
     const struct ox_json_at name = ox_json_member(&function, "name");
     status = ox_json_get_str(&name, &call.name, r->err);
     if (status != OX_OK) {
@@ -279,10 +281,8 @@ static enum ox_status read_call(const struct reader *r, const struct ox_json_at 
         return ox_error_nomem(r->err, (chat->n_calls + 1) * sizeof chat->calls[0]);
     }
     chat->calls = calls;
-    status = read_arguments(r, &function, &call.arguments);
-    if (status == OX_OK) {
-        chat->calls[chat->n_calls++] = call;
-    }
+    status = read_arguments(r, &function, &call);
+    chat->calls[chat->n_calls++] = call;
     return status;
 }
 

@@ -18,7 +18,8 @@ enum ox_chat_role {
 struct ox_chat_call {
     struct ox_str name;
     struct ox_str id;  /* ptr NULL: none */
-    json_t *arguments; /* an object, a reference of its own; NULL: no arguments */
+    json_t *arguments; /* an object, a reference of its own; NULL: no arguments, or */
+    struct ox_str raw; /* text that holds no object, as it came */
 };
 
 struct ox_chat_message {

@@ -171,6 +171,10 @@ static void test_constraints(void)
          true, true},
         {"\"tools\": [" OPEN_TOOL "], \"tool_choice\": \"required\"", OXCART_CONSTRAINT_TOOLS_REQUIRED, true, NULL,
          false, true},
+        {"\"tools\": [{\"type\": \"web_search\"}], \"parallel_tool_calls\": false", OXCART_CONSTRAINT_NONE, false, NULL,
+         false, false},
+        {"\"tools\": [{\"type\": \"custom\", \"custom\": {\"name\": \"f\"}}, " TOOL "], \"tool_choice\": \"required\"",
+         OXCART_CONSTRAINT_TOOLS_REQUIRED, true, NULL, false, false},
         {"\"tools\": [" STRICT_TOOL "]", OXCART_CONSTRAINT_TOOLS, true, NULL, false, false},
         {"\"response_format\": {\"type\": \"text\"}", OXCART_CONSTRAINT_NONE, false, NULL, false, false},
         {"\"response_format\": {\"type\": \"json_object\"}", OXCART_CONSTRAINT_JSON_OBJECT, false, NULL, false, false},
@@ -199,6 +203,9 @@ static void test_constraints(void)
                (json_object_get(ask.conversation, "tools") != NULL) == rows[i].tools &&
                (ask.sampling.single_call != 0) == rows[i].single && (ask.sampling.any_arguments != 0) == rows[i].any,
            "%s: %d %s", rows[i].members, (int)ask.sampling.constraint, error.message);
+        OK(json_array_size(json_object_get(ask.conversation, "tools")) <= 2 &&
+               !ox_str_is(ox_json_text(api_at(ask.conversation, "tools.0.type")), "custom"),
+           "functions alone are shown");
         OK(rows[i].tool == NULL ? tool == NULL : tool != NULL && strcmp(tool, rows[i].tool) == 0, "the tool's name");
         if (strstr(rows[i].members, "json_schema") != NULL) {
             IS_STR(ask.sampling.json_schema, "{\"type\":\"object\"}", "the schema's text");
@@ -252,7 +259,9 @@ static const struct {
      "messages[0].tool_calls[0]", "id"},
     {"\"messages\": [{\"role\": \"tool\", \"tool_call_id\": 1}]", "messages[0].tool_call_id", "string"},
     {HI ", \"tools\": {}", "tools", "array"},
-    {HI ", \"tools\": [{\"type\": \"web_search\"}]", "tools[0].type", "function"},
+    {HI ", \"tools\": [1]", "tools[0].type", "function"},
+    {HI ", \"tools\": [{\"function\": {\"name\": \"f\"}}]", "tools[0].type", "function"},
+    {HI ", \"tools\": [{\"type\": \"web_search\"}], \"tool_choice\": \"required\"", "tool_choice", "no tools"},
     {HI ", \"tools\": [" TOOL ", {\"type\": \"function\"}]", "tools[1].function", "object"},
     {HI ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"\"}}]", "tools[0].function.name", "name"},
     {HI ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"a\\\">b\"}}]", "tools[0].function.name",

@@ -245,6 +245,24 @@ await test("chat.completions: tools, whole and streamed, and their results", asy
   assert.equal(last.choices[0].message.content, answered);
 });
 
+await test("chat.completions: a call that was cut off goes back as it came", async () => {
+  const ask = { ...chat, messages: [rome], tools: [...functions, { type: "custom", custom: { name: "apply_patch" } }] };
+  const whole = await openai.chat.completions.create(ask);
+  const n = whole.usage.completion_tokens;
+  let cut = 0;
+  for (let max_tokens = n - 6; max_tokens < n; max_tokens++) {
+    const stream = openai.chat.completions.stream({ ...ask, max_tokens });
+    let message;
+    stream.on("chunk", (_, snapshot) => (message = snapshot.choices[0].message));
+    await stream.done().catch((why) => assert.ok(why instanceof OpenAI.LengthFinishReasonError, String(why)));
+    cut += message.tool_calls?.[0].function.arguments === '{"city": "Rome"}' ? 0 : 1;
+    const next = { role: "user", content: "Again, please." };
+    const reply = await openai.chat.completions.create({ ...ask, messages: [rome, message, next] });
+    assert.equal(reply.object, "chat.completion");
+  }
+  assert.ok(cut > 0);
+});
+
 await test("chat.completions.runTools", async () => {
   const asked = [];
   const runner = openai.chat.completions.runTools({
