@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/ckd.h"
+#include "base/data_uri.h"
 #include "base/mem.h"
 #include "media/child.h"
-#include "media/data_uri.h"
 #include "media/frames.h"
 #include "media/protocol.h"
 #include "media/resize.h"

@@ -2,7 +2,7 @@
  *
  * data: URIs: what is decoded, encoded again, decodes to the same; output never outgrows input; faults lie within it.
  */
-#include "media/data_uri.h"
+#include "base/data_uri.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
  *
  * data: URIs and base64: the RFC's vectors, what is tolerated, and where each fault is.
  */
-#include "media/data_uri.h"
+#include "base/data_uri.h"
 
 #include "tests/tap.h"
 

@@ -2,7 +2,7 @@
  *
  * Bytes written as text: the head of a data: URI is only asked whether base64 follows; base64 is read six bits at a time.
  */
-#include "media/data_uri.h"
+#include "base/data_uri.h"
 
 #include <strings.h>
 

@@ -2,8 +2,8 @@
  *
  * data: URIs (RFC 2397) and base64 (RFC 4648).
  */
-#ifndef OX_MEDIA_DATA_URI_H
-#define OX_MEDIA_DATA_URI_H
+#ifndef OX_BASE_DATA_URI_H
+#define OX_BASE_DATA_URI_H
 
 #include <stdbool.h>
 
