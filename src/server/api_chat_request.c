@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/json_build.h"
 #include "base/mem.h"
+#include "server/api_document.h"
 #include "server/api_openai.h"
 #include "server/recall.h"
 
@@ -108,6 +109,23 @@ static bool media_url(const json_t *part, const char *type, json_t **url)
     return json_string_length(value) > 0;
 }
 
+/* {"file": {"filename", "file_data"}} as text; NULL after a refusal, or out of memory. */
+static json_t *file_part(struct reading *r, const json_t *part, const struct place *at)
+{
+    struct ox_buf text = {0};
+    const char *why = ox_document_add_file(&text, member(part, "file"));
+    json_t *read = NULL;
+    if (why != NULL) {
+        (void)ox_openai_refuse(r->error, "invalid_value", at->path, "%s.file: %s", at->path, why);
+    } else if (!ox_buf_failed(&text)) {
+        json_t *value = ox_json_new_text(ox_buf_str(&text));
+        read = value != NULL ? text_part(value) : NULL;
+        json_decref(value);
+    }
+    ox_buf_fini(&text);
+    return read;
+}
+
 /* An element of a content list as the chat format has it; NULL after a refusal. */
 static json_t *read_part(struct reading *r, const json_t *part, const struct place *at)
 {
@@ -143,8 +161,11 @@ static json_t *read_part(struct reading *r, const json_t *part, const struct pla
         r->n_media++;
         return media_part(media[i].becomes, url);
     }
+    if (member_is(part, "type", "file")) {
+        return file_part(r, part, at);
+    }
     (void)ox_openai_refuse(r->error, "invalid_value", at->path,
-                           "%s: expected a part of type text, image_url, video_url or input_video", at->path);
+                           "%s: expected a part of type text, image_url, video_url, input_video or file", at->path);
     return NULL;
 }
 

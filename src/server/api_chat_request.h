@@ -11,7 +11,7 @@
  * - Roles: root, system, developer, user, assistant, tool. The format has one place for instructions, at the beginning:
  *   the first system and developer messages become one, with an empty line between. Later ones keep their place, as a
  *   user's messages, which the format knows there.
- * - Parts of content: text, refusal (as text), and media: image_url, video_url, image, video, and llama.cpp's input_video
+ * - Parts of content: text, refusal (as text), file (its text: api_document.h), and media: image_url, video_url, image, video, and llama.cpp's input_video
  *   {"data", "format"}. Media become {"type": "image_url" | "video_url", TYPE: {"url": ...}} and nothing else.
  * - `reasoning` of earlier answers becomes reasoning_content, if that is not there.
  * Thinking: chat_template_kwargs.thinking_mode, else .enable_thinking or .thinking, else reasoning_effort as

@@ -8,6 +8,7 @@
 #include "server/api_talk.h"
 
 #include "base/json_build.h"
+#include "server/api_document.h"
 
 /* {"type": "base64", "media_type", "data"} as a data: URI */
 static json_t *data_uri(const struct ox_json_at *media_type, const struct ox_json_at *data)
@@ -53,41 +54,39 @@ static bool read_image(struct ox_talk *talk, const struct ox_json_at *block, jso
 
 /* ---- system ----------------------------------------------------------------------------------------------------- */
 
+static bool read_instruction(struct ox_talk *talk, const struct ox_json_at *block, size_t which, void *into)
+{
+    struct ox_str text;
+    (void)which;
+    (void)into;
+    if (!ox_talk_text(talk, block, "text", &text)) {
+        return false;
+    }
+    ox_talk_instruct(talk, text);
+    return true;
+}
+
 /* A string or text blocks. */
 static bool read_instructions(struct ox_talk *talk, const struct ox_json_at *at)
 {
     static const char *const types[] = {"text"};
-    struct ox_str text = ox_json_text(at->value);
+    static const struct ox_talk_parts known = {types, 1, "a string or an array of text blocks", read_instruction};
     if (at->value == NULL || json_is_string(at->value)) {
-        ox_talk_instruct(talk, text);
+        ox_talk_instruct(talk, ox_json_text(at->value));
         return true;
     }
-    if (!json_is_array(at->value)) {
-        return ox_talk_expected(talk, at, "a string or an array of text blocks");
-    }
-    for (size_t i = 0; i < json_array_size(at->value); i++) {
-        const struct ox_json_at block = ox_json_element(at, i);
-        size_t which;
-        if (!ox_talk_type(talk, &block, types, 1, &which) || !ox_talk_text(talk, &block, "text", &text)) {
-            return false;
-        }
-        ox_talk_instruct(talk, text);
-    }
-    return true;
+    return ox_talk_each(talk, at, &known, NULL);
 }
 
 /* ---- the user --------------------------------------------------------------------------------------------------- */
 
-enum { USER_TEXT, USER_IMAGE, USER_RESULT };
-static const char *const user_types[] = {"text", "image", "tool_result"};
+enum { USER_TEXT, USER_IMAGE, USER_DOCUMENT, USER_RESULT };
+static const char *const user_types[] = {"text", "image", "document", "tool_result"};
 
-/* A text or image block, as a part of the chat format. */
-static bool read_part(struct ox_talk *talk, const struct ox_json_at *block, size_t which, json_t **parts)
+/* A text block, as a part of the chat format. */
+static bool read_text(struct ox_talk *talk, const struct ox_json_at *block, json_t **parts)
 {
     struct ox_str text;
-    if (which == USER_IMAGE) {
-        return read_image(talk, block, parts);
-    }
     if (!ox_talk_text(talk, block, "text", &text)) {
         return false;
     }
@@ -95,10 +94,77 @@ static bool read_part(struct ox_talk *talk, const struct ox_json_at *block, size
     return true;
 }
 
-/* The content of a tool_result: a string, blocks of text and images, or nothing. The chat format has no mark for calls
- * that failed, so the text says it. */
+/* A block of a document's own content: text or an image. */
+static bool read_inner(struct ox_talk *talk, const struct ox_json_at *block, size_t which, void *into)
+{
+    return which == USER_IMAGE ? read_image(talk, block, into) : read_text(talk, block, into);
+}
+
+/* {"type": "text", "data"}, {"type": "base64", "media_type", "data"} or {"type": "content", "content"}; `head` is what the
+ * document begins with. */
+static bool read_source(struct ox_talk *talk, const struct ox_json_at *source, struct ox_buf *head, json_t **parts)
+{
+    enum { TEXT, BASE64, CONTENT };
+    static const char *const types[] = {"text", "base64", "content"};
+    static const struct ox_talk_parts known = {user_types, 2, "a string or an array of text and image blocks",
+                                               read_inner};
+    const struct ox_json_at content = ox_json_member(source, "content");
+    const struct ox_json_at media_type = ox_json_member(source, "media_type");
+    struct ox_str data = ox_json_text(content.value);
+    const char *why = NULL;
+    size_t which;
+    if (!ox_talk_type(talk, source, types, 3, &which) ||
+        (which != CONTENT && !ox_talk_text(talk, source, "data", &data))) {
+        return false;
+    }
+    if (which == CONTENT && !json_is_string(content.value)) {
+        ox_talk_add_buf(parts, head);
+        ox_buf_clear(head);
+        if (!ox_talk_each(talk, &content, &known, parts)) {
+            return false;
+        }
+    } else if (which == BASE64) {
+        why = ox_document_add_base64(head, ox_json_text(media_type.value), data);
+    } else {
+        ox_buf_add_str(head, data);
+    }
+    ox_document_end(head);
+    ox_talk_add_buf(parts, head);
+    return why == NULL || ox_talk_refuse(talk, source, why);
+}
+
+static bool read_document(struct ox_talk *talk, const struct ox_json_at *block, json_t **parts)
+{
+    const struct ox_json_at source = ox_json_member(block, "source");
+    const struct ox_json_at title = ox_json_member(block, "title");
+    const struct ox_json_at context = ox_json_member(block, "context");
+    struct ox_buf head = {0};
+    ox_document_begin(&head, ox_json_text(title.value), ox_json_text(context.value));
+    const bool ok = read_source(talk, &source, &head, parts);
+    ox_buf_fini(&head);
+    return ok;
+}
+
+/* A block that is no result, as parts of the chat format. */
+static bool read_part(struct ox_talk *talk, const struct ox_json_at *block, size_t which, void *into)
+{
+    switch (which) {
+    case USER_IMAGE:
+        return read_image(talk, block, into);
+    case USER_DOCUMENT:
+        return read_document(talk, block, into);
+    case USER_TEXT:
+    default:
+        return read_text(talk, block, into);
+    }
+}
+
+/* The content of a tool_result: a string, blocks, or nothing. The chat format has no mark for calls that failed, so the
+ * text says it. */
 static bool read_result_content(struct ox_talk *talk, const struct ox_json_at *result, json_t **parts)
 {
+    static const struct ox_talk_parts known = {user_types, 3, "a string or an array of text, image and document blocks",
+                                               read_part};
     const struct ox_json_at content = ox_json_member(result, "content");
     const struct ox_json_at is_error_at = ox_json_member(result, "is_error");
     bool is_error = false;
@@ -112,17 +178,7 @@ static bool read_result_content(struct ox_talk *talk, const struct ox_json_at *r
         ox_talk_add_text(parts, ox_json_text(content.value));
         return true;
     }
-    if (content.value != NULL && !json_is_array(content.value)) {
-        return ox_talk_expected(talk, &content, "a string or an array of text and image blocks");
-    }
-    for (size_t i = 0; i < json_array_size(content.value); i++) {
-        const struct ox_json_at block = ox_json_element(&content, i);
-        size_t which;
-        if (!ox_talk_type(talk, &block, user_types, 2, &which) || !read_part(talk, &block, which, parts)) {
-            return false;
-        }
-    }
-    return true;
+    return content.value == NULL || ox_talk_each(talk, &content, &known, parts);
 }
 
 static bool read_result(struct ox_talk *talk, const struct ox_json_at *result)
@@ -136,35 +192,29 @@ static bool read_result(struct ox_talk *talk, const struct ox_json_at *result)
     return ox_talk_result(talk, &id, parts);
 }
 
-/* Either the results among the blocks, or the rest. */
-static bool read_blocks(struct ox_talk *talk, const struct ox_json_at *content, bool results, json_t **parts)
+/* A result among the blocks of a user's message; the others are read later. */
+static bool read_result_block(struct ox_talk *talk, const struct ox_json_at *block, size_t which, void *into)
 {
-    for (size_t i = 0; i < json_array_size(content->value); i++) {
-        const struct ox_json_at block = ox_json_element(content, i);
-        size_t which;
-        if (!ox_talk_type(talk, &block, user_types, 3, &which)) {
-            return false;
-        }
-        if (results && which == USER_RESULT && !read_result(talk, &block)) {
-            return false;
-        }
-        if (!results && which != USER_RESULT && !read_part(talk, &block, which, parts)) {
-            return false;
-        }
-    }
-    return true;
+    (void)into;
+    return which != USER_RESULT || read_result(talk, block);
+}
+
+static bool read_other_block(struct ox_talk *talk, const struct ox_json_at *block, size_t which, void *into)
+{
+    return which == USER_RESULT || read_part(talk, block, which, into);
 }
 
 static bool read_user(struct ox_talk *talk, const struct ox_json_at *content)
 {
+    static const char expected[] = "a string or an array of blocks";
+    static const struct ox_talk_parts results = {user_types, 4, expected, read_result_block};
+    static const struct ox_talk_parts others = {user_types, 4, expected, read_other_block};
     json_t *parts = json_array();
     bool ok = true;
     if (json_is_string(content->value)) {
         ox_talk_add_text(&parts, ox_json_text(content->value));
-    } else if (json_is_array(content->value)) {
-        ok = read_blocks(talk, content, true, &parts) && read_blocks(talk, content, false, &parts);
     } else {
-        ok = ox_talk_expected(talk, content, "a string or an array of blocks");
+        ok = ox_talk_each(talk, content, &results, NULL) && ox_talk_each(talk, content, &others, &parts);
     }
     const bool only_results = parts != NULL && json_array_size(content->value) > 0 && json_array_size(parts) == 0;
     if (!ok || only_results) {
@@ -177,16 +227,12 @@ static bool read_user(struct ox_talk *talk, const struct ox_json_at *content)
 
 /* ---- the assistant ---------------------------------------------------------------------------------------------- */
 
-static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *block)
+static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *block, size_t which, void *into)
 {
     enum { TEXT, THINKING, REDACTED, USE };
-    static const char *const types[] = {"text", "thinking", "redacted_thinking", "tool_use"};
     const struct ox_json_at thinking = ox_json_member(block, "thinking");
     struct ox_str text;
-    size_t which;
-    if (!ox_talk_type(talk, block, types, 4, &which)) {
-        return false;
-    }
+    (void)into;
     switch (which) {
     case TEXT:
         if (!ox_talk_text(talk, block, "text", &text)) {
@@ -207,21 +253,14 @@ static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *
 
 static bool read_assistant(struct ox_talk *talk, const struct ox_json_at *content)
 {
+    static const char *const types[] = {"text", "thinking", "redacted_thinking", "tool_use"};
+    static const struct ox_talk_parts known = {types, 4, "a string or an array of blocks", read_assistant_block};
     ox_talk_assistant(talk);
     if (json_is_string(content->value)) {
         ox_buf_add_str(&talk->said, ox_json_text(content->value));
         return true;
     }
-    if (!json_is_array(content->value)) {
-        return ox_talk_expected(talk, content, "a string or an array of blocks");
-    }
-    for (size_t i = 0; i < json_array_size(content->value); i++) {
-        const struct ox_json_at block = ox_json_element(content, i);
-        if (!read_assistant_block(talk, &block)) {
-            return false;
-        }
-    }
-    return true;
+    return ox_talk_each(talk, content, &known, NULL);
 }
 
 static bool read_messages(struct ox_talk *talk, const struct ox_json_at *messages)

@@ -7,6 +7,7 @@
 #include "server/api_talk.h"
 
 #include "base/json_build.h"
+#include "server/api_document.h"
 #include "server/api_openai.h"
 
 /* ---- content ---------------------------------------------------------------------------------------------------- */
@@ -20,61 +21,70 @@ static bool read_image(struct ox_talk *talk, const struct ox_json_at *part, json
     return ox_talk_add_picture(talk, &url, parts, ox_json_new_text(ox_json_text(url.value)));
 }
 
+static bool read_file(struct ox_talk *talk, const struct ox_json_at *part, json_t **parts)
+{
+    struct ox_buf text = {0};
+    const char *why = ox_document_add_file(&text, part->value);
+    if (why == NULL) {
+        ox_talk_add_buf(parts, &text);
+    }
+    ox_buf_fini(&text);
+    return why == NULL || ox_talk_refuse(talk, part, why);
+}
+
+static bool read_part(struct ox_talk *talk, const struct ox_json_at *part, size_t which, void *into)
+{
+    enum { TEXT, IMAGE, FILE_OF_TEXT };
+    json_t **parts = into;
+    struct ox_str text;
+    switch (which) {
+    case IMAGE:
+        return read_image(talk, part, parts);
+    case FILE_OF_TEXT:
+        return read_file(talk, part, parts);
+    case TEXT:
+    default:
+        if (!ox_talk_text(talk, part, "text", &text)) {
+            return false;
+        }
+        ox_talk_add_text(parts, text);
+        return true;
+    }
+}
+
 /* What a user says or a call gives: a string or parts. */
 static bool read_content(struct ox_talk *talk, const struct ox_json_at *content, json_t **parts)
 {
-    enum { TEXT, IMAGE };
-    static const char *const types[] = {"input_text", "input_image"};
+    static const char *const types[] = {"input_text", "input_image", "input_file"};
+    static const struct ox_talk_parts known = {types, 3, "a string or an array of parts", read_part};
     if (json_is_string(content->value)) {
         ox_talk_add_text(parts, ox_json_text(content->value));
         return true;
     }
-    if (!json_is_array(content->value)) {
-        return ox_talk_expected(talk, content, "a string or an array of parts");
+    return ox_talk_each(talk, content, &known, parts);
+}
+
+static bool read_word(struct ox_talk *talk, const struct ox_json_at *part, size_t which, void *into)
+{
+    enum { OUTPUT, INPUT, REFUSAL };
+    struct ox_str text;
+    if (!ox_talk_text(talk, part, which == REFUSAL ? "refusal" : "text", &text)) {
+        return false;
     }
-    for (size_t i = 0; i < json_array_size(content->value); i++) {
-        const struct ox_json_at part = ox_json_element(content, i);
-        struct ox_str text;
-        size_t which;
-        if (!ox_talk_type(talk, &part, types, 2, &which)) {
-            return false;
-        }
-        if (which == IMAGE && !read_image(talk, &part, parts)) {
-            return false;
-        }
-        if (which == TEXT && !ox_talk_text(talk, &part, "text", &text)) {
-            return false;
-        }
-        if (which == TEXT) {
-            ox_talk_add_text(parts, text);
-        }
-    }
+    ox_buf_add_str(into, text);
     return true;
 }
 
 /* What the assistant said, or instructions: text alone, added up in *out. */
 static bool read_words(struct ox_talk *talk, const struct ox_json_at *content, struct ox_buf *out)
 {
-    enum { OUTPUT, INPUT, REFUSAL };
     static const char *const types[] = {"output_text", "input_text", "refusal"};
+    static const struct ox_talk_parts known = {types, 3, "a string or an array of parts", read_word};
     if (json_is_string(content->value)) {
         ox_buf_add_str(out, ox_json_text(content->value));
         return true;
     }
-    if (!json_is_array(content->value)) {
-        return ox_talk_expected(talk, content, "a string or an array of parts");
-    }
-    for (size_t i = 0; i < json_array_size(content->value); i++) {
-        const struct ox_json_at part = ox_json_element(content, i);
-        struct ox_str text;
-        size_t which;
-        if (!ox_talk_type(talk, &part, types, 3, &which) ||
-            !ox_talk_text(talk, &part, which == REFUSAL ? "refusal" : "text", &text)) {
-            return false;
-        }
-        ox_buf_add_str(out, text);
-    }
-    return true;
+    return ox_talk_each(talk, content, &known, out);
 }
 
 /* ---- items ------------------------------------------------------------------------------------------------------ */
@@ -132,26 +142,15 @@ static bool read_result(struct ox_talk *talk, const struct ox_json_at *item)
     return ox_talk_result(talk, &id, parts);
 }
 
-/* Add up the texts of the parts below `key`; none may be there. */
+/* Add up the texts of the parts below `key`, if they are there. */
 static bool read_thoughts(struct ox_talk *talk, const struct ox_json_at *item, const char *key, const char *type,
                           size_t *n)
 {
     const struct ox_json_at list = ox_json_member(item, key);
     const char *const types[] = {type};
+    const struct ox_talk_parts known = {types, 1, "an array", read_word};
     *n = json_array_size(list.value);
-    if (list.value != NULL && !json_is_array(list.value)) {
-        return ox_talk_expected(talk, &list, "an array");
-    }
-    for (size_t i = 0; i < *n; i++) {
-        const struct ox_json_at part = ox_json_element(&list, i);
-        struct ox_str text;
-        size_t which;
-        if (!ox_talk_type(talk, &part, types, 1, &which) || !ox_talk_text(talk, &part, "text", &text)) {
-            return false;
-        }
-        ox_buf_add_str(&talk->reasoning, text);
-    }
-    return true;
+    return list.value == NULL || ox_talk_each(talk, &list, &known, &talk->reasoning);
 }
 
 /* Thoughts, or where a client keeps only their summary, that. What is encrypted was not written here. */

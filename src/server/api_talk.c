@@ -57,6 +57,21 @@ bool ox_talk_type(const struct ox_talk *talk, const struct ox_json_at *at, const
     return ox_talk_one_of(talk, &type, types, n, which);
 }
 
+bool ox_talk_each(struct ox_talk *talk, const struct ox_json_at *list, const struct ox_talk_parts *parts, void *into)
+{
+    if (!json_is_array(list->value)) {
+        return ox_talk_expected(talk, list, parts->expected);
+    }
+    for (size_t i = 0; i < json_array_size(list->value); i++) {
+        const struct ox_json_at part = ox_json_element(list, i);
+        size_t which;
+        if (!ox_talk_type(talk, &part, parts->types, parts->n, &which) || !parts->read(talk, &part, which, into)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool ox_talk_text(const struct ox_talk *talk, const struct ox_json_at *object, const char *key, struct ox_str *out)
 {
     const struct ox_json_at text = ox_json_member(object, key);
@@ -171,12 +186,23 @@ static void end_turn(struct ox_talk *talk)
     talk->in_turn = false;
 }
 
-void ox_talk_add_text(json_t **parts, struct ox_str text)
+/* Append a part with this text (taken). */
+static void add_text(json_t **parts, json_t *text)
 {
     json_t *part = json_object();
     ox_json_set(&part, "type", ox_json_new_text(ox_str_c("text")));
-    ox_json_set(&part, "text", ox_json_new_text(text));
+    ox_json_set(&part, "text", text);
     ox_json_append(parts, part);
+}
+
+void ox_talk_add_text(json_t **parts, struct ox_str text)
+{
+    add_text(parts, ox_json_new_text(text));
+}
+
+void ox_talk_add_buf(json_t **parts, const struct ox_buf *text)
+{
+    add_text(parts, text_of(text));
 }
 
 bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json_t **parts, json_t *url)

@@ -56,6 +56,19 @@ bool ox_talk_one_of(const struct ox_talk *talk, const struct ox_json_at *at, con
 bool ox_talk_type(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *types, size_t n,
                   size_t *which) OX_MUST_USE;
 
+/* What the parts of a content may be. */
+struct ox_talk_parts {
+    const char *const *types;
+    size_t n;
+    const char *expected; /* the whole, in words */
+    /* Read one, of types[which], for `into` */
+    bool (*read)(struct ox_talk *talk, const struct ox_json_at *part, size_t which, void *into);
+};
+
+/* Read an array of parts; refuses what is none. */
+bool ox_talk_each(struct ox_talk *talk, const struct ox_json_at *list, const struct ox_talk_parts *parts,
+                  void *into) OX_MUST_USE;
+
 /* Read the string under a key of an object; borrowed. */
 bool ox_talk_text(const struct ox_talk *talk, const struct ox_json_at *object, const char *key,
                   struct ox_str *out) OX_MUST_USE;
@@ -71,8 +84,10 @@ bool ox_talk_need_messages(const struct ox_talk *talk, const struct ox_json_at *
  * empty line between; later ones keep their place as a user's messages. */
 void ox_talk_instruct(struct ox_talk *talk, struct ox_str text);
 
-/* Append to parts (an array) a text, or a picture at url (taken), which counts against --max-images; at: for errors. */
+/* Append to parts (an array) a text; the same, of a buffer; or a picture at url (taken), which counts against --max-images;
+ * at: for errors. */
 void ox_talk_add_text(json_t **parts, struct ox_str text);
+void ox_talk_add_buf(json_t **parts, const struct ox_buf *text);
 bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json_t **parts, json_t *url) OX_MUST_USE;
 
 /* A user's message of these parts (taken). */

@@ -68,6 +68,11 @@ static void test_messages(void)
          "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":"
          "{\"url\":\"data:x\"}},{\"type\":\"video_url\",\"video_url\":{\"url\":\"v\"}},{\"type\":\"video_url\","
          "\"video_url\":{\"url\":\"data:video/webm;base64,AAAA\"}},\"b\",{\"type\":\"text\",\"text\":\"no\"}]}]"},
+        {"a file of text",
+         "[{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"filename\":\"a.txt\",\"file_data\":\"data:"
+         "text/"
+         "plain;base64,QQ==\"}}]}]",
+         "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a.txt\\n\\nA\\n\\n\"}]}]"},
         {"the format's own parts",
          "[{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"image\":\"i\"},{\"type\":\"video\",\"url\":\"v\"}]}]",
          "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"i\"}},{\"type\":\"video_"
@@ -238,6 +243,13 @@ static const struct {
      "messages[0].content[1]", "part of type"},
     {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {}}]}]",
      "messages[0].content[0]", "url"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"file\", \"file\": {\"file_id\": \"x\"}}]}]",
+     "messages[0].content[0]", "neither kept nor fetched"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"file\"}]}]", "messages[0].content[0]",
+     "file_data"},
+    {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"file\", \"file\": {\"file_data\": "
+     "\"data:application/pdf;base64,JVBERi0=\"}}]}]",
+     "messages[0].content[0]", "PDF is not read"},
     {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}]", "messages[0].content[0]", "url"},
     {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {\"data\": "
      "\"AA\"}}]}]",

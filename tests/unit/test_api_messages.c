@@ -49,6 +49,34 @@ static void test_messages(void)
                 "pictures");
     api_is_read(
         api, &context,
+        HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"document\", \"title\": \"Notes\", "
+             "\"context\": \"Old.\", \"citations\": {\"enabled\": true}, \"source\": {\"type\": \"text\", "
+             "\"media_type\": \"text/plain\", \"data\": \"A\"}}, {\"type\": \"document\", \"title\": null, "
+             "\"source\": {\"type\": \"base64\", \"media_type\": \"text/plain\", \"data\": \"Qg==\"}}, {\"type\": "
+             "\"text\", \"text\": \"What?\"}]}, {\"role\": \"user\", \"content\": [{\"type\": \"document\", \"title\": "
+             "\"T\", \"source\": {\"type\": \"content\", \"content\": [{\"type\": \"text\", \"text\": \"C\"}, "
+             "{\"type\": \"image\", \"source\": {\"type\": \"url\", \"url\": \"data:,\"}}]}}, {\"type\": "
+             "\"document\", \"source\": {\"type\": \"content\", \"content\": \"D\"}}]}]}",
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
+        "\"Notes\\nOld.\\n\\nA\\n\\n\"}, {\"type\": \"text\", \"text\": \"B\\n\\n\"}, {\"type\": \"text\", "
+        "\"text\": \"What?\"}]}, {\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
+        "\"T\\n\\n\"}, {\"type\": \"text\", \"text\": \"C\"}, {\"type\": \"image_url\", \"image_url\": "
+        "{\"url\": \"data:,\"}}, {\"type\": \"text\", \"text\": \"\\n\\n\"}, {\"type\": \"text\", \"text\": "
+        "\"D\\n\\n\"}]}]}",
+        "documents");
+    api_is_read(
+        api, &context,
+        HEAD "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": "
+             "[{\"type\": \"tool_use\", \"id\": \"t\", \"name\": \"read\", \"input\": {}}]}, {\"role\": \"user\", "
+             "\"content\": [{\"type\": \"tool_result\", \"tool_use_id\": \"t\", \"content\": [{\"type\": "
+             "\"document\", \"source\": {\"type\": \"text\", \"data\": \"A\"}}]}]}]}",
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"a\"}]}, {\"role\": "
+        "\"assistant\", \"content\": \"\", \"reasoning_content\": \"\", \"tool_calls\": [{\"id\": \"t\", \"type\": "
+        "\"function\", \"function\": {\"name\": \"read\", \"arguments\": {}}}]}, {\"role\": \"tool\", "
+        "\"tool_call_id\": \"t\", \"content\": [{\"type\": \"text\", \"text\": \"A\\n\\n\"}]}]}",
+        "a document as a result");
+    api_is_read(
+        api, &context,
         HEAD "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": "
              "\"b\"}, {\"role\": \"user\", \"content\": []}, {\"role\": \"user\", \"content\": \"c\"}]}",
         "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"a\"}]}, {\"role\": "
@@ -210,8 +238,22 @@ static void test_refusals(void)
         {HEAD "\"messages\": [{\"role\": \"tool\", \"content\": \"a\"}]}", "messages[0].role", "user, assistant or"},
         {HEAD "\"messages\": [{\"role\": \"user\"}]}", "messages[0].content", "string"},
         {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [\"a\"]}]}", "messages[0].content[0]", "object"},
+        {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"container_upload\"}]}]}",
+         "messages[0].content[0].type", "text, image, document or tool_result"},
         {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"document\"}]}]}",
-         "messages[0].content[0].type", "text, image or tool_result"},
+         "messages[0].content[0].source", "object"},
+        {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"document\", \"source\": {\"type\": "
+              "\"url\", \"url\": \"https://a/b.pdf\"}}]}]}",
+         "messages[0].content[0].source.type", "text, base64 or content"},
+        {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"document\", \"source\": {\"type\": "
+              "\"text\"}}]}]}",
+         "messages[0].content[0].source.data", "string"},
+        {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"document\", \"source\": {\"type\": "
+              "\"base64\", \"media_type\": \"application/pdf\", \"data\": \"JVBERi0=\"}}]}]}",
+         "messages[0].content[0].source", "PDF is not read"},
+        {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"document\", \"source\": {\"type\": "
+              "\"content\", \"content\": [{\"type\": \"document\"}]}}]}]}",
+         "messages[0].content[0].source.content[0].type", "text or image"},
         {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\"}]}]}",
          "messages[0].content[0].text", "string"},
         {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}]}",
@@ -240,7 +282,7 @@ static void test_refusals(void)
          "messages[0].content[0].content", "string"},
         {HEAD "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"tool_result\", \"content\": [{\"type\": "
               "\"tool_result\"}]}]}]}",
-         "messages[0].content[0].content[0].type", "text or image"},
+         "messages[0].content[0].content[0].type", "text, image or document"},
         {HEAD
          "\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}",
          "messages[1].role", "last message"},

@@ -55,6 +55,13 @@ static void test_input(void)
         "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"What?\"}, {\"type\": "
         "\"image_url\", \"image_url\": {\"url\": \"data:image/png;base64,QUJD\"}}]}]}",
         "a picture");
+    api_is_read(
+        api, &context,
+        "{\"input\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_file\", \"filename\": \"a.txt\", "
+        "\"file_data\": \"data:text/plain;base64,QQ==\"}, {\"type\": \"input_text\", \"text\": \"What?\"}]}]}",
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"a.txt\\n\\nA\\n\\n\"}, "
+        "{\"type\": \"text\", \"text\": \"What?\"}]}]}",
+        "a file of text");
 }
 
 static void test_history(void)
@@ -188,7 +195,12 @@ static void test_refusals(void)
         {"{\"input\": [{\"role\": \"user\"}]}", "input[0].content", "string"},
         {"{\"input\": [{\"role\": \"user\", \"content\": [\"a\"]}]}", "input[0].content[0]", "object"},
         {"{\"input\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_file\", \"file_id\": \"x\"}]}]}",
-         "input[0].content[0].type", "input_text or input_image"},
+         "input[0].content[0]", "neither kept nor fetched"},
+        {"{\"input\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_file\", \"file_data\": "
+         "\"data:application/pdf;base64,JVBERi0=\"}]}]}",
+         "input[0].content[0]", "PDF is not read"},
+        {"{\"input\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_audio\"}]}]}", "input[0].content[0].type",
+         "input_text, input_image or input_file"},
         {"{\"input\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_text\"}]}]}", "input[0].content[0].text",
          "string"},
         {"{\"input\": [{\"role\": \"user\", \"content\": [{\"type\": \"input_image\", \"file_id\": \"x\"}]}]}",

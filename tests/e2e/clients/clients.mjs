@@ -707,6 +707,49 @@ await test("messages: a picture", async () => {
   assert.match(message.content[0].text, /red square/);
 });
 
+await test("files of text are text", async () => {
+  const note = "Oslo is in Norway.";
+  const data = Buffer.from(note).toString("base64");
+  const ask = { type: "text", text: france.content };
+  const count = async (content) =>
+    (await anthropic.messages.countTokens({ model, messages: [{ role: "user", content }] })).input_tokens;
+  const expected = await count([{ type: "text", text: `notes.txt\n\n${note}\n\n` }, ask]);
+  const title = "notes.txt";
+  for (const source of [
+    { type: "text", media_type: "text/plain", data: note },
+    { type: "base64", media_type: "text/plain", data },
+    { type: "content", content: note },
+  ]) {
+    assert.equal(await count([{ type: "document", title, source }, ask]), expected);
+  }
+  const file_data = `data:text/plain;base64,${data}`;
+  const input = [
+    {
+      role: "user",
+      content: [
+        { type: "input_file", filename: title, file_data },
+        { type: "input_text", text: france.content },
+      ],
+    },
+  ];
+  const plain = await openai.responses.inputTokens.count({
+    model,
+    input: [{ role: "user", content: `notes.txt\n\n${note}\n\n${france.content}` }],
+  });
+  assert.equal((await openai.responses.inputTokens.count({ model, input })).input_tokens, plain.input_tokens);
+  const reply = await openai.chat.completions.create({
+    ...chat,
+    messages: [{ role: "user", content: [{ type: "file", file: { filename: title, file_data } }, ask] }],
+  });
+  assert.equal(reply.usage.prompt_tokens, plain.input_tokens);
+  const pdf = { type: "base64", media_type: "application/pdf", data: Buffer.from("%PDF-1.7").toString("base64") };
+  await refusal(
+    anthropic.messages.create({ ...talk, messages: [{ role: "user", content: [{ type: "document", source: pdf }] }] }),
+    Anthropic.BadRequestError,
+    400,
+  );
+});
+
 await test("messages.countTokens", async () => {
   const counted = await anthropic.messages.countTokens({ model, messages: [france] });
   const message = await anthropic.messages.create(talk);
