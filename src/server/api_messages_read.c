@@ -298,36 +298,6 @@ static bool read_messages(struct ox_talk *talk, const struct ox_json_at *message
 
 /* ---- the rest --------------------------------------------------------------------------------------------------- */
 
-/* Tools of other types than custom are run by Anthropic or known to its models only (web_search_20250305, bash_20250124,
- * ...). Agents list them beside their own: the model is not shown them. */
-static bool read_tools(struct ox_talk *talk, const struct ox_json_at *tools)
-{
-    if (tools->value != NULL && !json_is_array(tools->value)) {
-        return ox_talk_expected(talk, tools, "an array");
-    }
-    for (size_t i = 0; i < json_array_size(tools->value); i++) {
-        const struct ox_json_at tool = ox_json_element(tools, i);
-        const struct ox_json_at type = ox_json_member(&tool, "type");
-        const struct ox_json_at schema = ox_json_member(&tool, "input_schema");
-        if (!json_is_object(tool.value)) {
-            return ox_talk_expected(talk, &tool, "an object");
-        }
-        if (type.value != NULL && json_string_length(type.value) == 0) {
-            return ox_talk_expected(talk, &type, "custom");
-        }
-        if (type.value != NULL && !ox_str_is(ox_json_text(type.value), "custom")) {
-            continue;
-        }
-        if (schema.value == NULL) {
-            return ox_talk_expected(talk, &schema, "an object, a JSON schema");
-        }
-        if (!ox_talk_add_tool(talk, &tool, "input_schema")) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool read_choice(struct ox_talk *talk, const struct ox_json_at *choice)
 {
     enum { AUTO, ANY, TOOL, NONE };
@@ -437,6 +407,7 @@ static bool refuse_thread(struct ox_talk *talk, const struct ox_json_at *root)
 
 static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
 {
+    static const struct ox_talk_tools custom = {.type = "custom", .parameters = "input_schema", .plain = true};
     const struct ox_json_at limit = ox_json_member(root, "max_tokens");
     const struct ox_json_at system = ox_json_member(root, "system");
     const struct ox_json_at messages = ox_json_member(root, "messages");
@@ -445,7 +416,7 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
     const struct ox_json_at thinking = ox_json_member(root, "thinking");
     return refuse_thread(talk, root) && read_limit(talk, &limit) && read_stops(talk, root) &&
            read_thinking(talk, &thinking) && read_instructions(talk, &system) && read_messages(talk, &messages) &&
-           read_tools(talk, &tools) && read_choice(talk, &choice) && read_output(talk, root) &&
+           ox_talk_add_tools(talk, &tools, &custom) && read_choice(talk, &choice) && read_output(talk, root) &&
            ox_talk_finish(talk, &choice);
 }
 

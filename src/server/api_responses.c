@@ -80,6 +80,42 @@ static json_t *content_of(const struct ox_reply *reply, size_t i, bool whole)
     return content;
 }
 
+static bool has_function(const json_t *space, struct ox_str name)
+{
+    const json_t *tools = json_object_get(space, "tools");
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        if (ox_str_equal(ox_json_text(json_object_get(json_array_get(tools, i), "name")), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The namespace of a call's function, which the model knows as one name with it; empty: none. */
+static struct ox_str space_of(const struct ox_reply *reply, const struct ox_part *part)
+{
+    const json_t *tools = json_object_get(reply->ask->body, "tools");
+    const struct ox_str within = ox_str_c(OX_TALK_WITHIN);
+    const struct ox_str full = ox_buf_str(&part->name);
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        const json_t *tool = json_array_get(tools, i);
+        const struct ox_str space = ox_json_text(json_object_get(tool, "name"));
+        const size_t begin = space.len + within.len;
+        if (full.len > begin && ox_str_starts(full, space) &&
+            ox_str_starts(ox_str_make(full.ptr + space.len, full.len - space.len), within) &&
+            has_function(tool, ox_str_make(full.ptr + begin, full.len - begin))) {
+            return space;
+        }
+    }
+    return ox_str_make("", 0);
+}
+
+static json_t *name_of(const struct ox_part *part, struct ox_str space)
+{
+    const size_t skip = space.len > 0 ? space.len + strlen(OX_TALK_WITHIN) : 0;
+    return ox_json_new_text(ox_str_make(ox_buf_text(&part->name) + skip, part->name.len - skip));
+}
+
 /* Part i as an item: whole, or as it begins. */
 static json_t *item_of(const struct ox_reply *reply, size_t i, bool whole)
 {
@@ -92,7 +128,11 @@ static json_t *item_of(const struct ox_reply *reply, size_t i, bool whole)
     ox_json_set(&item, "status", text_of(whole ? end : "in_progress"));
     if (part->kind == OX_PART_CALL) {
         ox_json_set(&item, "call_id", call_id(part));
-        ox_json_set(&item, "name", ox_json_new_text(ox_buf_str(&part->name)));
+        const struct ox_str space = space_of(reply, part);
+        ox_json_set(&item, "name", name_of(part, space));
+        if (space.len > 0) {
+            ox_json_set(&item, "namespace", ox_json_new_text(space));
+        }
         ox_json_set(&item, "arguments", ox_json_new_text(whole ? ox_buf_str(&part->text) : ox_str_make("", 0)));
         return item;
     }
@@ -279,7 +319,7 @@ static void closed(void *user, size_t i)
         ox_json_set(&object, "logprobs", logprobs_of(reply, i));
     }
     if (is_call) {
-        ox_json_set(&object, "name", ox_json_new_text(ox_buf_str(&part->name)));
+        ox_json_set(&object, "name", name_of(part, space_of(reply, part)));
     }
     add_event(reply, type, object);
     if (!is_call) {

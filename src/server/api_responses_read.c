@@ -193,29 +193,6 @@ static bool read_input(struct ox_talk *talk, const struct ox_json_at *input)
 
 /* ---- the rest --------------------------------------------------------------------------------------------------- */
 
-/* Agents list tools of other types beside their functions, which OpenAI runs or which only its models know (web_search,
- * custom, namespace, ...), and have no way to stop it: the model is not shown them. */
-static bool read_tools(struct ox_talk *talk, const struct ox_json_at *tools)
-{
-    if (tools->value != NULL && !json_is_array(tools->value)) {
-        return ox_talk_expected(talk, tools, "an array");
-    }
-    for (size_t i = 0; i < json_array_size(tools->value); i++) {
-        const struct ox_json_at tool = ox_json_element(tools, i);
-        const struct ox_json_at type = ox_json_member(&tool, "type");
-        if (!json_is_object(tool.value)) {
-            return ox_talk_expected(talk, &tool, "an object");
-        }
-        if (json_string_length(type.value) == 0) {
-            return ox_talk_expected(talk, &type, "function");
-        }
-        if (ox_str_is(ox_json_text(type.value), "function") && !ox_talk_add_tool(talk, &tool, "parameters")) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool read_choice(struct ox_talk *talk, const struct ox_json_at *choice)
 {
     static const char *const words[] = {"auto", "none", "required"};
@@ -356,6 +333,7 @@ static bool read_options(struct ox_talk *talk, const struct ox_json_at *root)
 
 static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
 {
+    static const struct ox_talk_tools functions = {.type = "function", .parameters = "parameters", .namespaces = true};
     const struct ox_json_at instructions = ox_json_member(root, "instructions");
     const struct ox_json_at input = ox_json_member(root, "input");
     const struct ox_json_at tools = ox_json_member(root, "tools");
@@ -368,8 +346,9 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
     }
     ox_talk_instruct(talk, ox_json_text(instructions.value));
     return refuse_stored(talk, root) && read_input(talk, &input) && read_options(talk, root) &&
-           read_include(talk, &include) && read_effort(talk, &reasoning) && read_tools(talk, &tools) &&
-           read_choice(talk, &choice) && read_format(talk, &text) && ox_talk_finish(talk, &choice);
+           read_include(talk, &include) && read_effort(talk, &reasoning) &&
+           ox_talk_add_tools(talk, &tools, &functions) && read_choice(talk, &choice) && read_format(talk, &text) &&
+           ox_talk_finish(talk, &choice);
 }
 
 bool ox_responses_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,

@@ -255,11 +255,22 @@ void ox_talk_assistant(struct ox_talk *talk)
     }
 }
 
+/* The name that the model knows a function by: with its namespace before it, if it has one. Released by the caller. */
+static struct ox_buf name_within(struct ox_str space, struct ox_str name)
+{
+    struct ox_buf full = {0};
+    ox_buf_add_str(&full, space);
+    ox_buf_add_c(&full, space.len > 0 ? OX_TALK_WITHIN : "");
+    ox_buf_add_str(&full, name);
+    return full;
+}
+
 bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char *id, const char *arguments,
                   bool as_text)
 {
     const struct ox_json_at id_at = ox_json_member(at, id);
     const struct ox_json_at name_at = ox_json_member(at, "name");
+    const struct ox_json_at space = ox_json_member(at, "namespace");
     const struct ox_json_at arguments_at = ox_json_member(at, arguments);
     const struct ox_str id_text = ox_json_text(id_at.value);
     if (id_text.len == 0) {
@@ -268,6 +279,9 @@ bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char 
     if (json_string_length(name_at.value) == 0) {
         return ox_talk_expected(talk, &name_at, "a string that is not empty");
     }
+    if (space.value != NULL && !json_is_string(space.value)) {
+        return ox_talk_expected(talk, &space, "a string");
+    }
     if (as_text && !json_is_string(arguments_at.value)) {
         return ox_talk_expected(talk, &arguments_at, "a string that holds an object in JSON");
     }
@@ -275,8 +289,10 @@ bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char 
         return ox_talk_expected(talk, &arguments_at, "an object");
     }
     ox_talk_assistant(talk);
+    struct ox_buf full = name_within(ox_json_text(space.value), ox_json_text(name_at.value));
     json_t *function = json_object();
-    ox_json_set(&function, "name", json_incref(json_object_get(at->value, "name")));
+    ox_json_set(&function, "name", text_of(&full));
+    ox_buf_fini(&full);
     ox_json_set(&function, "arguments", json_incref(json_object_get(at->value, arguments)));
     json_t *call = json_object();
     ox_json_set(&call, "id", json_incref(json_object_get(at->value, id)));
@@ -299,7 +315,9 @@ bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *c
     end_turn(talk);
     if (!json_is_string(id->value) || json_object_getn(talk->call_ids, text.ptr, text.len) == NULL) {
         json_decref(content);
-        return ox_talk_expected(talk, id, "the id of a call of the assistant's message before it");
+        return ox_buf_failed(&talk->system)
+                   ? ox_api_refuse_nomem(talk->error)
+                   : ox_talk_expected(talk, id, "the id of a call of the assistant's message before it");
     }
     json_t *object = message("tool", content);
     ox_json_set(&object, "tool_call_id", ox_json_new_text(text));
@@ -309,16 +327,24 @@ bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *c
 
 /* ---- tools ------------------------------------------------------------------------------------------------------ */
 
-bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const char *parameters)
+static bool read_name(const struct ox_talk *talk, const struct ox_json_at *at, struct ox_str *out)
 {
     const struct ox_json_at name = ox_json_member(at, "name");
+    *out = ox_json_text(name.value);
+    return (out->len > 0 && strlen(out->ptr) == out->len) ||
+           ox_talk_expected(talk, &name, "a string that is not empty, without NUL");
+}
+
+/* A tool at a place: {"name", "description", "strict", PARAMETERS: schema}. */
+static bool add_tool(struct ox_talk *talk, const struct ox_json_at *at, const char *parameters, struct ox_str space)
+{
     const struct ox_json_at description = ox_json_member(at, "description");
     const struct ox_json_at schema = ox_json_member(at, parameters);
     const struct ox_json_at strict_at = ox_json_member(at, "strict");
     bool strict = false;
-    const struct ox_str name_text = ox_json_text(name.value);
-    if (name_text.len == 0 || strlen(name_text.ptr) != name_text.len) {
-        return ox_talk_expected(talk, &name, "a string that is not empty, without NUL");
+    struct ox_str name;
+    if (!read_name(talk, at, &name)) {
+        return false;
     }
     if (description.value != NULL && !json_is_string(description.value)) {
         return ox_talk_expected(talk, &description, "a string");
@@ -329,8 +355,9 @@ bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const c
     if (!ox_talk_bool(talk, &strict_at, &strict)) {
         return false;
     }
+    struct ox_buf full = name_within(space, name);
     json_t *function = json_object();
-    ox_json_set(&function, "name", ox_json_new_text(name_text));
+    ox_json_set(&function, "name", text_of(&full));
     if (description.value != NULL) {
         ox_json_set(&function, "description", ox_json_new_text(ox_json_text(description.value)));
     }
@@ -344,9 +371,54 @@ bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const c
         talk->tools = json_array();
     }
     ox_json_append(&talk->tools, tool);
-    ox_json_set(&talk->names, name_text.ptr, json_true());
+    ox_json_set(&talk->names, ox_buf_text(&full), json_true());
+    ox_buf_fini(&full);
     talk->strict = talk->strict || strict;
     return talk->tools != NULL || ox_api_refuse_nomem(talk->error);
+}
+
+static bool add_tools(struct ox_talk *talk, const struct ox_json_at *tools, const struct ox_talk_tools *kind,
+                      struct ox_str space);
+
+/* The functions of a namespace, which has none within it. */
+static bool add_namespace(struct ox_talk *talk, const struct ox_json_at *at, const struct ox_talk_tools *kind)
+{
+    const struct ox_json_at tools = ox_json_member(at, "tools");
+    const struct ox_talk_tools inner = {.type = kind->type, .parameters = kind->parameters};
+    struct ox_str name;
+    return read_name(talk, at, &name) && add_tools(talk, &tools, &inner, name);
+}
+
+static bool add_tools(struct ox_talk *talk, const struct ox_json_at *tools, const struct ox_talk_tools *kind,
+                      struct ox_str space)
+{
+    if (tools->value != NULL && !json_is_array(tools->value)) {
+        return ox_talk_expected(talk, tools, "an array");
+    }
+    bool good = true;
+    for (size_t i = 0; i < json_array_size(tools->value) && good; i++) {
+        const struct ox_json_at tool = ox_json_element(tools, i);
+        const struct ox_json_at type = ox_json_member(&tool, "type");
+        const struct ox_json_at schema = ox_json_member(&tool, kind->parameters);
+        const struct ox_str type_text = ox_json_text(type.value);
+        const bool is_plain = kind->plain && json_is_object(tool.value) && type.value == NULL;
+        if (!json_is_object(tool.value)) {
+            good = ox_talk_expected(talk, &tool, "an object");
+        } else if (!is_plain && type_text.len == 0) {
+            good = ox_talk_expected(talk, &type, kind->type);
+        } else if (is_plain || ox_str_is(type_text, kind->type)) {
+            good = kind->plain && schema.value == NULL ? ox_talk_expected(talk, &schema, "an object, a JSON schema")
+                                                       : add_tool(talk, &tool, kind->parameters, space);
+        } else if (kind->namespaces && ox_str_is(type_text, "namespace")) {
+            good = add_namespace(talk, &tool, kind);
+        }
+    }
+    return good;
+}
+
+bool ox_talk_add_tools(struct ox_talk *talk, const struct ox_json_at *tools, const struct ox_talk_tools *kind)
+{
+    return add_tools(talk, tools, kind, ox_str_make("", 0));
 }
 
 /* ---- finish ----------------------------------------------------------------------------------------------------- */

@@ -96,15 +96,29 @@ void ox_talk_user(struct ox_talk *talk, json_t *parts);
 /* What follows is the assistant's: add to reasoning and said. */
 void ox_talk_assistant(struct ox_talk *talk);
 
-/* A call at a place: {"name", ID: string, ARGUMENTS: an object, or as_text a string that holds one}. */
+/* What stands between a namespace and the name of a function within it, where both are one name. */
+#define OX_TALK_WITHIN "."
+
+/* A call at a place: {"name", "namespace", ID: string, ARGUMENTS: an object, or as_text a string that holds one}. */
 bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char *id, const char *arguments,
                   bool as_text) OX_MUST_USE;
 
 /* The result of a call (parts or text, taken) whose id stands at a place; it must be of the assistant's latest message. */
 bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *content) OX_MUST_USE;
 
-/* A tool at a place: {"name", "description", "strict", PARAMETERS: schema}. */
-bool ox_talk_add_tool(struct ox_talk *talk, const struct ox_json_at *at, const char *parameters) OX_MUST_USE;
+/* How an API spells tools. */
+struct ox_talk_tools {
+    const char *type;
+    const char *parameters; /* the key of their schema */
+    bool plain;             /* the type may be missing, the schema may not */
+    bool namespaces;        /* some stand together in {"type": "namespace", "name", "tools"} */
+};
+
+/* Tools at a place, if there are any: {"type", "name", "description", "strict", PARAMETERS: schema}. Those of other types
+ * are run by OpenAI or Anthropic, or known to their models only (web_search, bash_20250124, ...); agents list them beside
+ * their own and have no way to stop it: the model is not shown them. */
+bool ox_talk_add_tools(struct ox_talk *talk, const struct ox_json_at *tools,
+                       const struct ox_talk_tools *kind) OX_MUST_USE;
 
 /* Everything is there: make ask->conversation and hold calls to what was asked (ox_api_hold_calls). choice_at: for
  * errors. */

@@ -32,6 +32,56 @@ static void test_other_tools(void)
                 "{\"messages\": [" USER("Hi") "], " SHOWN "}", "tools of other types are left out");
 }
 
+#define CRM                                                                                                            \
+    "{\"type\": \"namespace\", \"name\": \"crm\", \"description\": \"Orders\", \"tools\": [{\"type\": \"function\", "  \
+    "\"name\": \"list\", \"defer_loading\": true}, {\"type\": \"custom\", \"name\": \"sql\"}]}"
+
+/* Functions of a namespace have one name with it before the model, and two before the client. */
+static void test_namespaces(void)
+{
+    api_is_read(
+        api, &context,
+        "{\"tools\": [" CRM ", {\"type\": \"tool_search\"}], \"input\": [{\"role\": \"user\", \"content\": "
+        "\"Hi\"}, {\"type\": \"function_call\", \"call_id\": \"c\", \"namespace\": \"crm\", \"name\": \"list\", "
+        "\"arguments\": \"{}\"}, {\"type\": \"function_call_output\", \"call_id\": \"c\", \"output\": \"a\"}]}",
+        "{\"messages\": [" USER("Hi") ", {\"role\": \"assistant\", \"content\": \"\", \"reasoning_content\": "
+                                      "\"\", \"tool_calls\": [{\"id\": \"c\", \"type\": \"function\", "
+                                      "\"function\": {\"name\": \"crm.list\", \"arguments\": \"{}\"}}]}, "
+                                      "{\"role\": \"tool\", \"tool_call_id\": \"c\", \"content\": "
+                                      "[{\"type\": \"text\", \"text\": \"a\"}]}], \"tools\": [{\"type\": "
+                                      "\"function\", \"function\": {\"name\": \"crm.list\"}}]}",
+        "a namespace's functions");
+    static const struct {
+        const char *called;
+        const char *name;
+        const char *space;
+    } rows[] = {
+        {"crm.list", "list", "crm"}, {"crm.sql", "sql", "crm"}, {"crm.lists", "crm.lists", NULL},
+        {"crm.", "crm.", NULL},      {"crm", "crm", NULL},      {"xcrm.list", "xcrm.list", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct oxcart_event events[] = {
+            {.kind = OXCART_EVENT_CALL_BEGIN, .text = rows[i].called, .text_bytes = strlen(rows[i].called)},
+            {.kind = OXCART_EVENT_CALL_ARGUMENTS, .text = "{}", .text_bytes = 2},
+            {.kind = OXCART_EVENT_CALL_DONE, .text = ""},
+            {.kind = OXCART_EVENT_TOKEN},
+        };
+        for (int stream = 0; stream < 2; stream++) {
+            json_t *r = api_reply_to(api, &context,
+                                     stream != 0 ? "{" ASKS ", \"stream\": true, \"tools\": [" CRM "]}"
+                                                 : "{" ASKS ", \"tools\": [" CRM "]}",
+                                     events, OXCART_FINISH_TOOL_CALLS);
+            const json_t *item = api_at(r, stream != 0 ? "2.data.item" : "output.0");
+            const char *space = json_string_value(json_object_get(item, "namespace"));
+            OK(ox_str_is(ox_json_text(json_object_get(item, "name")), rows[i].name) &&
+                   (rows[i].space == NULL ? space == NULL : space != NULL && strcmp(space, rows[i].space) == 0),
+               "%s: %s of %s", rows[i].called, rows[i].name, space != NULL ? space : "none");
+            OK(stream == 0 || strcmp(api_text(r, "4.data.name"), rows[i].name) == 0, "where the arguments end, too");
+            json_decref(r);
+        }
+    }
+}
+
 static void test_input(void)
 {
     api_is_read(api, &context,
@@ -246,6 +296,17 @@ static void test_refusals(void)
         {"{" ASKS ", \"tools\": 1}", "tools", "array"},
         {"{" ASKS ", \"tools\": [1]}", "tools[0]", "object"},
         {"{" ASKS ", \"tools\": [{\"name\": \"x\"}]}", "tools[0].type", "function"},
+        {"{" ASKS ", \"tools\": [{\"type\": \"namespace\", \"tools\": []}]}", "tools[0].name", "string"},
+        {"{" ASKS ", \"tools\": [{\"type\": \"namespace\", \"name\": \"n\", \"tools\": {}}]}", "tools[0].tools",
+         "array"},
+        {"{" ASKS ", \"tools\": [{\"type\": \"namespace\", \"name\": \"n\", \"tools\": [{\"type\": \"function\"}]}]}",
+         "tools[0].tools[0].name", "string"},
+        {"{" ASKS ", \"tools\": [{\"type\": \"namespace\", \"name\": \"n\", \"tools\": [{\"type\": \"namespace\", "
+         "\"name\": \"m\", \"tools\": [{\"type\": \"function\", \"name\": \"x\"}]}]}], \"tool_choice\": \"required\"}",
+         "tool_choice", "no tools"},
+        {"{\"input\": [{\"type\": \"function_call\", \"call_id\": \"a\", \"name\": \"a\", \"namespace\": 1, "
+         "\"arguments\": \"{}\"}]}",
+         "input[0].namespace", "string"},
         {"{" ASKS ", \"tools\": [{\"type\": \"web_search\"}], \"tool_choice\": \"required\"}", "tool_choice",
          "there are no tools"},
         {"{" ASKS ", \"tools\": [{\"type\": \"web_search\"}], \"tool_choice\": {\"type\": \"web_search\"}}",
@@ -658,6 +719,7 @@ int main(void)
     struct oxcart_engine *engine = demo_open(tap_file("demo"), 1);
     context = api_context(engine);
     test_input();
+    test_namespaces();
     test_other_tools();
     test_history();
     test_constraints();

@@ -499,6 +499,21 @@ await test("responses: a form and tools that need not be called", async () => {
   }
 });
 
+await test("responses: a namespace of functions", async () => {
+  const ask = {
+    ...respond,
+    tools: [{ type: "namespace", name: "geo", description: "Places", tools: flat }],
+    max_output_tokens: 60,
+  };
+  const reply = await openai.responses.create({ ...ask, input: [rome], tool_choice: "required" });
+  const call = reply.output.at(-1);
+  assert.equal(call.namespace, "geo");
+  assert.ok(["get_weather", "get_time"].includes(call.name));
+  const result = { type: "function_call_output", call_id: call.call_id, output: sunny };
+  const last = await openai.responses.create({ ...ask, input: [rome, ...reply.output, result] });
+  assert.equal(last.status, "completed");
+});
+
 await test("responses: a picture", async () => {
   const reply = await openai.responses.create({
     ...respond,
