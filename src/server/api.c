@@ -375,23 +375,41 @@ json_t *ox_api_usage(const struct oxcart_result *result)
     return object;
 }
 
-/* Milliseconds with three digits behind the point. */
-static json_t *milliseconds(double seconds)
+/* With three digits behind the point. */
+static json_t *rounded(double x)
 {
-    return json_real(round(seconds * 1e6) / 1e3);
+    return json_real(round(x * 1e3) / 1e3);
+}
+
+/* {"KIND_n", "KIND_ms", "KIND_per_token_ms", "KIND_per_second"}; without tokens or time the rates are 0. */
+static void set_times(json_t **object, const char *kind, int32_t n, double seconds)
+{
+    const bool any = n > 0 && seconds > 0;
+    const struct {
+        const char *name;
+        json_t *value;
+    } rows[] = {
+        {"n", json_integer(n)},
+        {"ms", rounded(seconds * 1e3)},
+        {"per_token_ms", rounded(any ? seconds * 1e3 / n : 0)},
+        {"per_second", rounded(any ? n / seconds : 0)},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "%s_%s", kind, rows[i].name);
+        ox_json_set(object, key, rows[i].value);
+    }
 }
 
 json_t *ox_api_timings(const struct oxcart_result *result)
 {
     json_t *object = json_object();
-    ox_json_set(&object, "prompt_n", json_integer((json_int_t)result->n_prompt - result->n_cached));
-    ox_json_set(&object, "prompt_ms", milliseconds(result->prompt_s));
     ox_json_set(&object, "cache_n", json_integer(result->n_cached));
+    set_times(&object, "prompt", result->n_prompt - result->n_cached, result->prompt_s);
+    set_times(&object, "predicted", result->n_generated, result->generate_s);
     if (result->n_media > 0) {
         ox_json_set(&object, "media_n", json_integer(result->n_media));
-        ox_json_set(&object, "media_ms", milliseconds(result->media_s));
+        ox_json_set(&object, "media_ms", rounded(result->media_s * 1e3));
     }
-    ox_json_set(&object, "predicted_n", json_integer(result->n_generated));
-    ox_json_set(&object, "predicted_ms", milliseconds(result->generate_s));
     return object;
 }

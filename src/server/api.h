@@ -171,7 +171,8 @@ void ox_api_add_event(struct ox_buf *out, const char *name, json_t *data);
 /* {"prompt_tokens", "completion_tokens", ...}, as OpenAI's chat completions count them. */
 json_t *ox_api_usage(const struct oxcart_result *result);
 
-/* {"cache_n", "prompt_n", "prompt_ms", ...}: what a client of llama.cpp reads from `timings`. */
+/* {"cache_n", "prompt_n", "prompt_ms", "prompt_per_token_ms", "prompt_per_second", "predicted_n", ...}: what a client of
+ * llama.cpp reads from `timings`; and "media_n", "media_ms" where there were pictures or clips. */
 json_t *ox_api_timings(const struct oxcart_result *result);
 
 #endif

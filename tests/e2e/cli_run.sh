@@ -36,7 +36,7 @@ is "$status" 0 "bytes that are no text"
 
 # ---- JSON
 ox run -q --greedy --json "$question"
-has "$out" '^\{"content": "The capital of France is Paris\.", "finish_reason": "stop", "usage": \{"prompt_tokens": [0-9]+, "completion_tokens": [0-9]+, "total_tokens": [0-9]+, "prompt_tokens_details": \{"cached_tokens": 0\}, "completion_tokens_details": \{"reasoning_tokens": 0\}\}, "timings": \{"prompt_n": [0-9]+, "prompt_ms": [0-9.]+, "cache_n": 0, "predicted_n": [0-9]+, "predicted_ms": [0-9.]+\}\}$' "the whole object"
+has "$out" '^\{"content": "The capital of France is Paris\.", "finish_reason": "stop", "usage": \{"prompt_tokens": [0-9]+, "completion_tokens": [0-9]+, "total_tokens": [0-9]+, "prompt_tokens_details": \{"cached_tokens": 0\}, "completion_tokens_details": \{"reasoning_tokens": 0\}\}, "timings": \{"cache_n": 0, "prompt_n": [0-9]+, "prompt_ms": [0-9.]+, "prompt_per_token_ms": [0-9.]+, "prompt_per_second": [0-9.]+, "predicted_n": [0-9]+, "predicted_ms": [0-9.]+, "predicted_per_token_ms": [0-9.]+, "predicted_per_second": [0-9.]+\}\}$' "the whole object"
 is "$(printf '%s' "$out" | wc -l)" 1 "on one line"
 set -- $(printf '%s' "$out" | sed 's/.*"prompt_tokens": \([0-9]*\), "completion_tokens": \([0-9]*\), "total_tokens": \([0-9]*\).*/\1 \2 \3/')
 is "$(($1 + $2))" "$3" "tokens add up"

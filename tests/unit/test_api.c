@@ -122,8 +122,13 @@ static void test_model(void)
         const char *body;
         int http_status; /* 0: it is this one */
     } rows[] = {
-        {"{}", 0}, {"{\"model\": null}", 0}, {"{\"model\": \"\"}", 0}, {"{\"model\": \"tiny\"}", 0},
-        {"{\"model\": 1}", 400}, {"{\"model\": \"gpt-0\"}", 404}, {"{\"model\": \"tiny\\u0000\"}", 404},
+        {"{}", 0},
+        {"{\"model\": null}", 0},
+        {"{\"model\": \"\"}", 0},
+        {"{\"model\": \"tiny\"}", 0},
+        {"{\"model\": 1}", 400},
+        {"{\"model\": \"gpt-0\"}", 404},
+        {"{\"model\": \"tiny\\u0000\"}", 404},
     };
     const struct ox_api_context here = {.alias = "tiny"};
     struct ox_api_error error = {0};
@@ -131,7 +136,8 @@ static void test_model(void)
         json_t *body = api_tree(ox_str_c(rows[i].body));
         error = (struct ox_api_error){0};
         OK(ox_api_read_model(&here, body, &error) == (rows[i].http_status == 0) &&
-               error.http_status == rows[i].http_status, "model of %s: %s", rows[i].body, error.message);
+               error.http_status == rows[i].http_status,
+           "model of %s: %s", rows[i].body, error.message);
         json_decref(body);
     }
     (void)ox_api_refuse_model(&here, "gpt-0", &error);
@@ -211,7 +217,20 @@ static void test_replies(void)
     json_t *timings = ox_api_timings(&result);
     ox_json_write(timings, &out);
     IS_STR(ox_buf_text(&out),
-           "{\"prompt_n\":5,\"prompt_ms\":12.346,\"cache_n\":4,\"predicted_n\":6,\"predicted_ms\":2000.0}", "timings");
+           "{\"cache_n\":4,\"prompt_n\":5,\"prompt_ms\":12.346,\"prompt_per_token_ms\":2.469,\"prompt_per_second\":"
+           "405.003,\"predicted_n\":6,\"predicted_ms\":2000.0,\"predicted_per_token_ms\":333.333,"
+           "\"predicted_per_second\":3.0}",
+           "timings");
+    json_decref(timings);
+    const struct oxcart_result nothing = {.n_prompt = 4, .n_cached = 4, .prompt_s = 1, .n_media = 2, .media_s = 0.5};
+    ox_buf_clear(&out);
+    timings = ox_api_timings(&nothing);
+    ox_json_write(timings, &out);
+    IS_STR(ox_buf_text(&out),
+           "{\"cache_n\":4,\"prompt_n\":0,\"prompt_ms\":1000.0,\"prompt_per_token_ms\":0.0,\"prompt_per_second\":0.0,"
+           "\"predicted_n\":0,\"predicted_ms\":0.0,\"predicted_per_token_ms\":0.0,\"predicted_per_second\":0.0,"
+           "\"media_n\":2,\"media_ms\":500.0}",
+           "timings without tokens, and with pictures");
     json_decref(timings);
     ox_buf_fini(&out);
 }
