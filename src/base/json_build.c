@@ -25,6 +25,11 @@ json_t *ox_json_new_text(struct ox_str text)
     return value;
 }
 
+json_t *ox_json_new_c(const char *text)
+{
+    return ox_json_new_text(ox_str_c(text));
+}
+
 json_t *ox_json_new_natural(uint64_t n)
 {
     return json_integer((json_int_t)(n <= INT64_MAX ? n : INT64_MAX));

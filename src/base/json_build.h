@@ -15,6 +15,7 @@
 /* A string; bytes that are no UTF-8 become U+FFFD. NULL when out of memory, as all functions here; ox_json_set and
  * ox_json_append take that for a failure. */
 json_t *ox_json_new_text(struct ox_str text);
+json_t *ox_json_new_c(const char *text);
 
 /* A byte count or id; a number with at most 6 digits behind the point, null if it is none. */
 json_t *ox_json_new_natural(uint64_t n);

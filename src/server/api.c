@@ -160,6 +160,29 @@ bool ox_api_read_model(const struct ox_api_context *context, const json_t *body,
            ox_api_refuse_model(context, json_string_value(model), error);
 }
 
+json_t *ox_api_typed(const char *type)
+{
+    json_t *object = json_object();
+    ox_json_set(&object, "type", ox_json_new_c(type));
+    return object;
+}
+
+json_t *ox_api_text_part(json_t *text)
+{
+    json_t *part = ox_api_typed("text");
+    ox_json_set(&part, "text", text);
+    return part;
+}
+
+json_t *ox_api_media_part(const char *type, json_t *url)
+{
+    json_t *source = json_object();
+    ox_json_set(&source, "url", url);
+    json_t *part = ox_api_typed(type);
+    ox_json_set(&part, type, source);
+    return part;
+}
+
 /* A string, or an array of strings. */
 bool ox_api_read_stop(json_t *value, const char *key, struct ox_ask *ask, struct ox_api_error *error)
 {

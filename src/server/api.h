@@ -135,6 +135,14 @@ bool ox_api_read_sampling(const struct ox_api_context *context, json_t *body, st
 /* Is the model that body names the one that is here? It need not name one: "model" may be missing, null or empty. */
 bool ox_api_read_model(const struct ox_api_context *context, const json_t *body, struct ox_api_error *error);
 
+/* {"type": type} */
+json_t *ox_api_typed(const char *type);
+
+/* Parts of a content as the chat format has it: {"type": "text", "text"}, and {"type": TYPE, TYPE: {"url"}}. Take text and
+ * url. */
+json_t *ox_api_text_part(json_t *text);
+json_t *ox_api_media_part(const char *type, json_t *url);
+
 /* One member of body, where it is there and not null; false with an error that names it where it is something else. */
 bool ox_api_read_real(const json_t *body, const char *key, double low, double high, float *out,
                       struct ox_api_error *error);

@@ -85,11 +85,6 @@ static struct ox_reply *chat_reply_new(const struct ox_api_context *context, con
 
 /* ---- the parts of a choice -------------------------------------------------------------------------------------- */
 
-static json_t *new_text(const char *text)
-{
-    return ox_json_new_text(ox_str_c(text));
-}
-
 /* {"content": tokens so far} where they are asked for and there are any, else null. */
 static json_t *take_logprobs(const struct ox_reply *reply, struct choice *choice, bool even_none)
 {
@@ -136,8 +131,8 @@ static json_t *call_tree(const struct call *call, int32_t index, struct ox_str a
     if (index >= 0) {
         ox_json_set(&tree, "index", json_integer(index));
     }
-    ox_json_set(&tree, "id", new_text(call->id));
-    ox_json_set(&tree, "type", new_text("function"));
+    ox_json_set(&tree, "id", ox_json_new_c(call->id));
+    ox_json_set(&tree, "type", ox_json_new_c("function"));
     ox_json_set(&tree, "function", function_tree(&call->name, arguments));
     return tree;
 }
@@ -228,8 +223,8 @@ static void chat_begin(struct ox_reply *reply, struct ox_buf *out)
 {
     for (int32_t i = 0; i < reply->head.ask->n_choices; i++) {
         json_t *delta = json_object();
-        ox_json_set(&delta, "role", new_text("assistant"));
-        ox_json_set(&delta, "content", new_text(""));
+        ox_json_set(&delta, "role", ox_json_new_c("assistant"));
+        ox_json_set(&delta, "content", ox_json_new_c(""));
         add_delta(reply, i, delta, json_null(), out);
     }
 }
@@ -297,7 +292,7 @@ static json_t *message_tree(const struct choice *choice)
     }
     const bool called = calls == NULL || json_array_size(calls) > 0;
     json_t *message = json_object();
-    ox_json_set(&message, "role", new_text("assistant"));
+    ox_json_set(&message, "role", ox_json_new_c("assistant"));
     ox_json_set(&message, "content",
                 called && choice->content.len == 0 ? json_null() : ox_json_new_text(ox_buf_str(&choice->content)));
     ox_json_set(&message, "refusal", json_null());

@@ -55,25 +55,6 @@ struct reading {
     size_t n_media;
 };
 
-static json_t *text_part(json_t *text)
-{
-    json_t *part = json_object();
-    ox_json_set(&part, "type", ox_json_new_text(ox_str_c("text")));
-    ox_json_set(&part, "text", json_incref(text));
-    return part;
-}
-
-/* {"type": TYPE, TYPE: {"url": url}}; takes url. */
-static json_t *media_part(const char *type, json_t *url)
-{
-    json_t *source = json_object();
-    ox_json_set(&source, "url", url);
-    json_t *part = json_object();
-    ox_json_set(&part, "type", ox_json_new_text(ox_str_c(type)));
-    ox_json_set(&part, type, source);
-    return part;
-}
-
 /* Set *url to that of {"data": BASE64, "format": "mp4"}, a data: URI; NULL when out of memory. False if it is none. */
 static bool inline_url(const json_t *input, json_t **url)
 {
@@ -118,9 +99,7 @@ static json_t *file_part(struct reading *r, const json_t *part, const struct pla
     if (why != NULL) {
         (void)ox_openai_refuse(r->error, "invalid_value", at->path, "%s.file: %s", at->path, why);
     } else if (!ox_buf_failed(&text)) {
-        json_t *value = ox_json_new_text(ox_buf_str(&text));
-        read = value != NULL ? text_part(value) : NULL;
-        json_decref(value);
+        read = ox_api_text_part(ox_json_new_text(ox_buf_str(&text)));
     }
     ox_buf_fini(&text);
     return read;
@@ -145,7 +124,7 @@ static json_t *read_part(struct reading *r, const json_t *part, const struct pla
             (void)ox_openai_refuse(r->error, "invalid_value", at->path, "%s.%s: expected a string", at->path, texts[i]);
             return NULL;
         }
-        return text_part(json_object_get(part, texts[i]));
+        return ox_api_text_part(json_incref(json_object_get(part, texts[i])));
     }
     for (size_t i = 0; i < sizeof media / sizeof media[0]; i++) {
         if (!member_is(part, "type", media[i].type)) {
@@ -159,7 +138,7 @@ static json_t *read_part(struct reading *r, const json_t *part, const struct pla
             return NULL;
         }
         r->n_media++;
-        return media_part(media[i].becomes, url);
+        return ox_api_media_part(media[i].becomes, url);
     }
     if (member_is(part, "type", "file")) {
         return file_part(r, part, at);
@@ -210,7 +189,7 @@ static void add_parts(json_t **parts, json_t *content)
         ox_json_append(parts, json_incref(json_array_get(content, i)));
     }
     if (json_is_string(content)) {
-        ox_json_append(parts, text_part(content));
+        ox_json_append(parts, ox_api_text_part(json_incref(content)));
     }
 }
 
@@ -223,9 +202,7 @@ static void join_instructions(struct reading *r, json_t *content)
     add_parts(&parts, json_object_get(last, "content"));
     add_parts(&more, content);
     if (json_array_size(parts) > 0 && json_array_size(more) > 0) {
-        json_t *gap = ox_json_new_text(ox_str_c("\n\n"));
-        ox_json_append(&parts, gap != NULL ? text_part(gap) : NULL);
-        json_decref(gap);
+        ox_json_append(&parts, ox_api_text_part(ox_json_new_c("\n\n")));
     }
     if (parts == NULL || more == NULL || json_array_extend(parts, more) != 0 ||
         json_object_set(last, "content", parts) != 0) {
@@ -338,7 +315,7 @@ static bool read_message(struct reading *r, const json_t *message, size_t i)
         return true;
     }
     json_t *out = json_object();
-    ox_json_set(&out, "role", ox_json_new_text(ox_str_c(role)));
+    ox_json_set(&out, "role", ox_json_new_c(role));
     ox_json_set(&out, "content", content);
     json_t *call_id = member(message, "tool_call_id");
     bool good = strcmp(role, "assistant") != 0 || read_assistant(r, message, i, &out);

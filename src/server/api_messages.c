@@ -27,30 +27,18 @@ struct ox_reply {
 
 /* ---- trees ------------------------------------------------------------------------------------------------------ */
 
-static json_t *text_of(const char *text)
-{
-    return ox_json_new_text(ox_str_c(text));
-}
-
-static json_t *typed(const char *type)
-{
-    json_t *object = json_object();
-    ox_json_set(&object, "type", text_of(type));
-    return object;
-}
-
 static json_t *prefixed(const char *prefix, const char *id)
 {
     char text[48];
     snprintf(text, sizeof text, "%s%s", prefix, id);
-    return text_of(text);
+    return ox_json_new_c(text);
 }
 
 static json_t *signature_of(const struct ox_part *part)
 {
     char text[32];
     snprintf(text, sizeof text, "oxcart-%016llx", (unsigned long long)ox_str_hash(ox_buf_str(&part->text)));
-    return text_of(text);
+    return ox_json_new_c(text);
 }
 
 /* A call's arguments as a tree. Integers beyond 64 bits become floating-point; what is no JSON stays text. */
@@ -71,19 +59,19 @@ static json_t *block_of(const struct ox_part *part, bool whole)
     json_t *block = NULL;
     switch (part->kind) {
     case OX_PART_REASONING:
-        block = typed("thinking");
+        block = ox_api_typed("thinking");
         ox_json_set(&block, "thinking", ox_json_new_text(text));
-        ox_json_set(&block, "signature", whole ? signature_of(part) : text_of(""));
+        ox_json_set(&block, "signature", whole ? signature_of(part) : ox_json_new_c(""));
         return block;
     case OX_PART_CALL:
-        block = typed("tool_use");
+        block = ox_api_typed("tool_use");
         ox_json_set(&block, "id", prefixed(CALL_PREFIX, part->id));
         ox_json_set(&block, "name", ox_json_new_text(ox_buf_str(&part->name)));
         ox_json_set(&block, "input", whole ? input_of(part) : json_object());
         return block;
     case OX_PART_TEXT:
     default:
-        block = typed("text");
+        block = ox_api_typed("text");
         ox_json_set(&block, "text", ox_json_new_text(text));
         ox_json_set(&block, "citations", json_null());
         return block;
@@ -107,10 +95,10 @@ static json_t *usage_of(int32_t n_prompt, const struct oxcart_result *result)
 /* The message with its blocks, reasons and usage (all taken). */
 static json_t *message_of(const struct ox_reply *reply, json_t *content, json_t *reason, json_t *stop, json_t *usage)
 {
-    json_t *message = typed("message");
-    ox_json_set(&message, "id", text_of(reply->id));
-    ox_json_set(&message, "role", text_of("assistant"));
-    ox_json_set(&message, "model", text_of(reply->context->alias));
+    json_t *message = ox_api_typed("message");
+    ox_json_set(&message, "id", ox_json_new_c(reply->id));
+    ox_json_set(&message, "role", ox_json_new_c("assistant"));
+    ox_json_set(&message, "model", ox_json_new_c(reply->context->alias));
     ox_json_set(&message, "content", content);
     ox_json_set(&message, "stop_reason", reason);
     ox_json_set(&message, "stop_sequence", stop);
@@ -186,16 +174,16 @@ static void reasons(const struct ox_reply *reply, const struct oxcart_result *re
 {
     *stop = json_null();
     if (result->finish == OXCART_FINISH_TOOL_CALLS) {
-        *reason = text_of("tool_use");
+        *reason = ox_json_new_c("tool_use");
     } else if (result->finish == OXCART_FINISH_LENGTH) {
         const bool is_limit = result->n_generated >= reply->ask->sampling.n_predict;
-        *reason = text_of(is_limit ? "max_tokens" : "model_context_window_exceeded");
+        *reason = ox_json_new_c(is_limit ? "max_tokens" : "model_context_window_exceeded");
     } else if (was_stopped(reply, result)) {
         const char *text = which_stop(reply);
-        *reason = text_of("stop_sequence");
-        *stop = text != NULL ? text_of(text) : json_null();
+        *reason = ox_json_new_c("stop_sequence");
+        *stop = text != NULL ? ox_json_new_c(text) : json_null();
     } else {
-        *reason = text_of("end_turn");
+        *reason = ox_json_new_c("end_turn");
     }
 }
 
@@ -203,7 +191,7 @@ static void reasons(const struct ox_reply *reply, const struct oxcart_result *re
 
 static json_t *block_event(const char *type, size_t i)
 {
-    json_t *object = typed(type);
+    json_t *object = ox_api_typed(type);
     ox_json_set(&object, "index", json_integer((json_int_t)i));
     return object;
 }
@@ -219,7 +207,7 @@ static void opened(void *user, size_t i)
 /* A delta with one member (taken). */
 static void add_delta(const struct ox_reply *reply, size_t i, const char *type, const char *key, json_t *value)
 {
-    json_t *delta = typed(type);
+    json_t *delta = ox_api_typed(type);
     json_t *object = block_event("content_block_delta", i);
     ox_json_set(&delta, key, value);
     ox_json_set(&object, "delta", delta);
@@ -261,9 +249,7 @@ static struct ox_reply *reply_new(const struct ox_api_context *context, const st
     reply->context = context;
     reply->ask = ask;
     reply->n_prompt = n_prompt;
-    reply->parts.listener = ask->stream ? &listener : NULL;
-    reply->parts.user = reply;
-    reply->parts.recall = context->recall;
+    ox_parts_init(&reply->parts, ask->stream ? &listener : NULL, reply, context->recall);
     return reply;
 }
 
@@ -280,7 +266,7 @@ static void begin(struct ox_reply *reply, struct ox_buf *out)
 {
     static const struct oxcart_result nothing;
     json_t *usage = usage_of((int32_t)reply->n_prompt, &nothing);
-    json_t *object = typed("message_start");
+    json_t *object = ox_api_typed("message_start");
     ox_json_set(&object, "message", message_of(reply, json_array(), json_null(), json_null(), usage));
     ox_api_add_event(out, "message_start", object);
 }
@@ -313,11 +299,11 @@ static bool end(struct ox_reply *reply, int32_t choice, const struct oxcart_resu
         json_t *delta = json_object();
         ox_json_set(&delta, "stop_reason", reason);
         ox_json_set(&delta, "stop_sequence", stop);
-        json_t *object = typed("message_delta");
+        json_t *object = ox_api_typed("message_delta");
         ox_json_set(&object, "delta", delta);
         ox_json_set(&object, "usage", usage);
         ox_api_add_event(out, "message_delta", object);
-        ox_api_add_event(out, "message_stop", typed("message_stop"));
+        ox_api_add_event(out, "message_stop", ox_api_typed("message_stop"));
         return !ox_buf_failed(out);
     }
     json_t *content = json_array();
@@ -344,14 +330,14 @@ static json_t *error_tree(const struct ox_api_error *error)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         type = error->http_status == rows[i].http_status ? rows[i].type : type;
     }
-    json_t *inner = typed(type);
-    ox_json_set(&inner, "message", text_of(error->message));
+    json_t *inner = ox_api_typed(type);
+    ox_json_set(&inner, "message", ox_json_new_c(error->message));
     if (error->code != NULL && strcmp(error->code, OX_MESSAGES_NO_THREADS) == 0) {
         json_t *details = json_object();
-        ox_json_set(&details, "error_code", text_of(error->code));
+        ox_json_set(&details, "error_code", ox_json_new_c(error->code));
         ox_json_set(&inner, "details", details);
     }
-    json_t *tree = typed("error");
+    json_t *tree = ox_api_typed("error");
     ox_json_set(&tree, "error", inner);
     return tree;
 }
@@ -364,7 +350,7 @@ static void fail(struct ox_reply *reply, const struct ox_api_error *error, struc
 
 static void ping(struct ox_buf *out)
 {
-    ox_api_add_event(out, "ping", typed("ping"));
+    ox_api_add_event(out, "ping", ox_api_typed("ping"));
 }
 
 static void count(size_t n_tokens, struct ox_buf *out)

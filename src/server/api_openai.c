@@ -125,11 +125,11 @@ json_t *ox_openai_object(const struct ox_openai_head *head, const char *object, 
     snprintf(fingerprint, sizeof fingerprint, "oxcart-%s-%s-%s", oxcart_version(),
              info->format != NULL ? info->format : "", info->cpu_level != NULL ? info->cpu_level : "");
     json_t *tree = json_object();
-    ox_json_set(&tree, "id", ox_json_new_text(ox_str_c(head->id)));
-    ox_json_set(&tree, "object", ox_json_new_text(ox_str_c(object)));
+    ox_json_set(&tree, "id", ox_json_new_c(head->id));
+    ox_json_set(&tree, "object", ox_json_new_c(object));
     ox_json_set(&tree, "created", json_integer(head->created));
-    ox_json_set(&tree, "model", ox_json_new_text(ox_str_c(head->context->alias)));
-    ox_json_set(&tree, "system_fingerprint", ox_json_new_text(ox_str_c(fingerprint)));
+    ox_json_set(&tree, "model", ox_json_new_c(head->context->alias));
+    ox_json_set(&tree, "system_fingerprint", ox_json_new_c(fingerprint));
     ox_json_set(&tree, "choices", choices);
     return tree;
 }
@@ -189,18 +189,18 @@ json_t *ox_openai_finish(enum oxcart_finish finish)
         [OXCART_FINISH_LENGTH] = "length",
         [OXCART_FINISH_TOOL_CALLS] = "tool_calls",
     };
-    return ox_json_new_text(ox_str_c(names[finish]));
+    return ox_json_new_c(names[finish]);
 }
 
 static json_t *text_or_null(const char *text)
 {
-    return text == NULL || text[0] == '\0' ? json_null() : ox_json_new_text(ox_str_c(text));
+    return text == NULL || text[0] == '\0' ? json_null() : ox_json_new_c(text);
 }
 
 static json_t *error_tree(const struct ox_api_error *error)
 {
     json_t *inner = json_object();
-    ox_json_set(&inner, "message", ox_json_new_text(ox_str_c(error->message)));
+    ox_json_set(&inner, "message", ox_json_new_c(error->message));
     ox_json_set(&inner, "type", text_or_null(error->type));
     ox_json_set(&inner, "param", text_or_null(error->param));
     ox_json_set(&inner, "code", text_or_null(error->code));

@@ -15,6 +15,12 @@ static void fini_part(struct ox_part *part)
     ox_buf_fini(&part->text);
 }
 
+void ox_parts_init(struct ox_parts *parts, const struct ox_parts_listener *listener, void *user,
+                   struct ox_recall *recall)
+{
+    *parts = (struct ox_parts){.listener = listener, .user = user, .recall = recall};
+}
+
 void ox_parts_fini(struct ox_parts *parts)
 {
     for (size_t i = 0; i < parts->n; i++) {

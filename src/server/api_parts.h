@@ -50,6 +50,8 @@ struct ox_parts {
     size_t ids_cap;
     bool unread; /* a call could not be read */
 };
+void ox_parts_init(struct ox_parts *parts, const struct ox_parts_listener *listener, void *user,
+                   struct ox_recall *recall);
 void ox_parts_fini(struct ox_parts *parts);
 
 /* An event of the answer. False: out of memory, or no unguessable bytes. */

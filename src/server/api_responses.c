@@ -32,32 +32,20 @@ struct ox_reply {
 
 /* ---- trees ------------------------------------------------------------------------------------------------------ */
 
-static json_t *text_of(const char *text)
-{
-    return ox_json_new_text(ox_str_c(text));
-}
-
-static json_t *typed(const char *type)
-{
-    json_t *object = json_object();
-    ox_json_set(&object, "type", text_of(type));
-    return object;
-}
-
 static json_t *item_id(const struct ox_part *part)
 {
     static const char *const prefixes[] = {
         [OX_PART_REASONING] = "rs_", [OX_PART_TEXT] = "msg_", [OX_PART_CALL] = "fc_"};
     char text[48];
     snprintf(text, sizeof text, "%s%s", prefixes[part->kind], part->id);
-    return text_of(text);
+    return ox_json_new_c(text);
 }
 
 static json_t *call_id(const struct ox_part *part)
 {
     char text[48];
     snprintf(text, sizeof text, CALL_PREFIX "%s", part->id);
-    return text_of(text);
+    return ox_json_new_c(text);
 }
 
 /* An array of its own: the caller owns it. */
@@ -71,7 +59,7 @@ static json_t *logprobs_of(const struct ox_reply *reply, size_t i)
 static json_t *content_of(const struct ox_reply *reply, size_t i, bool whole)
 {
     const struct ox_part *part = &reply->parts.list[i];
-    json_t *content = typed(part->kind == OX_PART_TEXT ? "output_text" : "reasoning_text");
+    json_t *content = ox_api_typed(part->kind == OX_PART_TEXT ? "output_text" : "reasoning_text");
     ox_json_set(&content, "text", ox_json_new_text(whole ? ox_buf_str(&part->text) : ox_str_make("", 0)));
     if (part->kind == OX_PART_TEXT) {
         ox_json_set(&content, "annotations", json_array());
@@ -123,9 +111,9 @@ static json_t *item_of(const struct ox_reply *reply, size_t i, bool whole)
         [OX_PART_REASONING] = "reasoning", [OX_PART_TEXT] = "message", [OX_PART_CALL] = "function_call"};
     const struct ox_part *part = &reply->parts.list[i];
     const char *end = part->failed || i == reply->cut ? "incomplete" : "completed";
-    json_t *item = typed(types[part->kind]);
+    json_t *item = ox_api_typed(types[part->kind]);
     ox_json_set(&item, "id", item_id(part));
-    ox_json_set(&item, "status", text_of(whole ? end : "in_progress"));
+    ox_json_set(&item, "status", ox_json_new_c(whole ? end : "in_progress"));
     if (part->kind == OX_PART_CALL) {
         ox_json_set(&item, "call_id", call_id(part));
         const struct ox_str space = space_of(reply, part);
@@ -142,7 +130,7 @@ static json_t *item_of(const struct ox_reply *reply, size_t i, bool whole)
     }
     ox_json_set(&item, "content", content);
     if (part->kind == OX_PART_TEXT) {
-        ox_json_set(&item, "role", text_of("assistant"));
+        ox_json_set(&item, "role", ox_json_new_c("assistant"));
     } else {
         ox_json_set(&item, "summary", json_array());
     }
@@ -188,7 +176,7 @@ static json_t *echo(const struct ox_reply *reply, const char *key, json_t *other
 static json_t *plain_text(void)
 {
     json_t *text = json_object();
-    ox_json_set(&text, "format", typed("text"));
+    ox_json_set(&text, "format", ox_api_typed("text"));
     return text;
 }
 
@@ -205,19 +193,19 @@ static json_t *response_of(const struct ox_reply *reply, const char *status, jso
     json_t *details = json_null();
     if (strcmp(status, "incomplete") == 0) {
         details = json_object();
-        ox_json_set(&details, "reason", text_of("max_output_tokens"));
+        ox_json_set(&details, "reason", ox_json_new_c("max_output_tokens"));
     }
     json_t *reasoning = json_object();
     ox_json_set(&reasoning, "effort", json_null());
     ox_json_set(&reasoning, "summary", json_null());
     json_t *r = json_object();
-    ox_json_set(&r, "id", text_of(reply->id));
-    ox_json_set(&r, "object", text_of("response"));
+    ox_json_set(&r, "id", ox_json_new_c(reply->id));
+    ox_json_set(&r, "object", ox_json_new_c("response"));
     ox_json_set(&r, "created_at", json_integer(reply->created));
-    ox_json_set(&r, "status", text_of(status));
+    ox_json_set(&r, "status", ox_json_new_c(status));
     ox_json_set(&r, "error", error != NULL ? error : json_null());
     ox_json_set(&r, "incomplete_details", details);
-    ox_json_set(&r, "model", text_of(reply->context->alias));
+    ox_json_set(&r, "model", ox_json_new_c(reply->context->alias));
     ox_json_set(&r, "output", output);
     ox_json_set(&r, "usage", usage);
     ox_json_set(&r, "instructions", echo(reply, "instructions", json_null()));
@@ -227,14 +215,14 @@ static json_t *response_of(const struct ox_reply *reply, const char *status, jso
     ox_json_set(&r, "reasoning", echo(reply, "reasoning", reasoning));
     ox_json_set(&r, "temperature", drawn_with(sampling->temperature));
     ox_json_set(&r, "text", echo(reply, "text", plain_text()));
-    ox_json_set(&r, "tool_choice", echo(reply, "tool_choice", text_of("auto")));
+    ox_json_set(&r, "tool_choice", echo(reply, "tool_choice", ox_json_new_c("auto")));
     ox_json_set(&r, "tools", echo(reply, "tools", json_array()));
     ox_json_set(&r, "top_logprobs", json_integer(sampling->n_logprobs));
     ox_json_set(&r, "top_p", drawn_with(sampling->top_p));
     ox_json_set(&r, "background", json_false());
     ox_json_set(&r, "previous_response_id", json_null());
     ox_json_set(&r, "store", json_false());
-    ox_json_set(&r, "truncation", text_of("disabled"));
+    ox_json_set(&r, "truncation", ox_json_new_c("disabled"));
     return r;
 }
 
@@ -250,7 +238,7 @@ static void add_event(struct ox_reply *reply, const char *type, json_t *object)
 
 static void add_response(struct ox_reply *reply, const char *type, json_t *response)
 {
-    json_t *object = typed(type);
+    json_t *object = ox_api_typed(type);
     ox_json_set(&object, "response", response);
     add_event(reply, type, object);
 }
@@ -259,7 +247,7 @@ static void add_response(struct ox_reply *reply, const char *type, json_t *respo
 static json_t *item_event(const struct ox_reply *reply, const char *type, size_t i, bool of_content, const char *key,
                           json_t *value)
 {
-    json_t *object = typed(type);
+    json_t *object = ox_api_typed(type);
     ox_json_set(&object, "output_index", json_integer((json_int_t)i));
     if (strcmp(key, "item") != 0) {
         ox_json_set(&object, "item_id", item_id(&reply->parts.list[i]));
@@ -378,9 +366,7 @@ static struct ox_reply *reply_new(const struct ox_api_context *context, const st
     reply->created = (int64_t)now.tv_sec;
     reply->cut = SIZE_MAX;
     reply->logprobs = json_array();
-    reply->parts.listener = ask->stream ? &listener : NULL;
-    reply->parts.user = reply;
-    reply->parts.recall = context->recall;
+    ox_parts_init(&reply->parts, ask->stream ? &listener : NULL, reply, context->recall);
     return reply;
 }
 
@@ -446,14 +432,14 @@ static void fail(struct ox_reply *reply, const struct ox_api_error *error, struc
 {
     const char *code = error->http_status == 429 ? "rate_limit_exceeded" : "server_error";
     json_t *inner = json_object();
-    json_t *object = typed("error");
+    json_t *object = ox_api_typed("error");
     reply->out = out;
-    ox_json_set(&inner, "code", text_of(code));
-    ox_json_set(&inner, "message", text_of(error->message));
+    ox_json_set(&inner, "code", ox_json_new_c(code));
+    ox_json_set(&inner, "message", ox_json_new_c(error->message));
     add_response(reply, "response.failed", response_of(reply, "failed", output_of(reply), json_null(), inner));
-    ox_json_set(&object, "code", text_of(error->code != NULL ? error->code : code));
-    ox_json_set(&object, "message", text_of(error->message));
-    ox_json_set(&object, "param", error->param[0] != '\0' ? text_of(error->param) : json_null());
+    ox_json_set(&object, "code", ox_json_new_c(error->code != NULL ? error->code : code));
+    ox_json_set(&object, "message", ox_json_new_c(error->message));
+    ox_json_set(&object, "param", error->param[0] != '\0' ? ox_json_new_c(error->param) : json_null());
     add_event(reply, "error", object);
 }
 

@@ -354,9 +354,5 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
 bool ox_responses_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                        struct ox_api_error *error)
 {
-    struct ox_talk talk;
-    const struct ox_json_at root = ox_json_root(body, "request");
-    const bool ok = ox_talk_begin(&talk, context, body, ask, error) && read_request(&talk, &root);
-    ox_talk_fini(&talk);
-    return ok;
+    return ox_talk_read(context, body, ask, error, read_request);
 }

@@ -120,17 +120,15 @@ bool ox_talk_need_messages(const struct ox_talk *talk, const struct ox_json_at *
 
 /* ---- begin ------------------------------------------------------------------------------------------------------ */
 
-bool ox_talk_begin(struct ox_talk *talk, const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
-                   struct ox_api_error *error)
+/* What requests of both APIs have. */
+static bool begin(struct ox_talk *talk, json_t *body, const struct ox_json_at *root)
 {
-    const struct ox_json_at root = ox_json_root(body, "request");
+    const struct ox_api_context *context = talk->context;
+    struct ox_api_error *error = talk->error;
+    struct ox_ask *ask = talk->ask;
     bool allow_special = false;
-    *talk = (struct ox_talk){.context = context, .ask = ask, .error = error};
-    talk->messages = json_array();
-    talk->call_ids = json_object();
-    talk->names = json_object();
     if (!json_is_object(body)) {
-        return ox_talk_expected(talk, &root, "an object");
+        return ox_talk_expected(talk, root, "an object");
     }
     ask->body = json_incref(body);
     ask->n_choices = 1;
@@ -144,17 +142,28 @@ bool ox_talk_begin(struct ox_talk *talk, const struct ox_api_context *context, j
     return ox_api_read_sampling(context, body, ask, error);
 }
 
-void ox_talk_fini(struct ox_talk *talk)
+bool ox_talk_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask, struct ox_api_error *error,
+                  bool (*read)(struct ox_talk *talk, const struct ox_json_at *root))
 {
-    json_decref(talk->tools);
-    json_decref(talk->names);
-    json_decref(talk->messages);
-    json_decref(talk->calls);
-    json_decref(talk->call_ids);
-    ox_buf_fini(&talk->system);
-    ox_buf_fini(&talk->reasoning);
-    ox_buf_fini(&talk->said);
-    *talk = (struct ox_talk){0};
+    const struct ox_json_at root = ox_json_root(body, "request");
+    struct ox_talk talk = {
+        .context = context,
+        .ask = ask,
+        .error = error,
+        .messages = json_array(),
+        .call_ids = json_object(),
+        .names = json_object(),
+    };
+    const bool ok = begin(&talk, body, &root) && read(&talk, &root);
+    json_decref(talk.tools);
+    json_decref(talk.names);
+    json_decref(talk.messages);
+    json_decref(talk.calls);
+    json_decref(talk.call_ids);
+    ox_buf_fini(&talk.system);
+    ox_buf_fini(&talk.reasoning);
+    ox_buf_fini(&talk.said);
+    return ok;
 }
 
 /* ---- messages --------------------------------------------------------------------------------------------------- */
@@ -163,7 +172,7 @@ void ox_talk_fini(struct ox_talk *talk)
 static json_t *message(const char *role, json_t *content)
 {
     json_t *object = json_object();
-    ox_json_set(&object, "role", ox_json_new_text(ox_str_c(role)));
+    ox_json_set(&object, "role", ox_json_new_c(role));
     ox_json_set(&object, "content", content);
     return object;
 }
@@ -186,33 +195,19 @@ static void end_turn(struct ox_talk *talk)
     talk->in_turn = false;
 }
 
-/* Append a part with this text (taken). */
-static void add_text(json_t **parts, json_t *text)
-{
-    json_t *part = json_object();
-    ox_json_set(&part, "type", ox_json_new_text(ox_str_c("text")));
-    ox_json_set(&part, "text", text);
-    ox_json_append(parts, part);
-}
-
 void ox_talk_add_text(json_t **parts, struct ox_str text)
 {
-    add_text(parts, ox_json_new_text(text));
+    ox_json_append(parts, ox_api_text_part(ox_json_new_text(text)));
 }
 
 void ox_talk_add_buf(json_t **parts, const struct ox_buf *text)
 {
-    add_text(parts, text_of(text));
+    ox_json_append(parts, ox_api_text_part(text_of(text)));
 }
 
 bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json_t **parts, json_t *url)
 {
-    json_t *source = json_object();
-    json_t *part = json_object();
-    ox_json_set(&source, "url", url);
-    ox_json_set(&part, "type", ox_json_new_text(ox_str_c("image_url")));
-    ox_json_set(&part, "image_url", source);
-    ox_json_append(parts, part);
+    ox_json_append(parts, ox_api_media_part("image_url", url));
     talk->n_media++;
     if (talk->n_media > talk->context->max_images) {
         char sentence[96];
@@ -294,9 +289,8 @@ bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char 
     ox_json_set(&function, "name", text_of(&full));
     ox_buf_fini(&full);
     ox_json_set(&function, "arguments", json_incref(json_object_get(at->value, arguments)));
-    json_t *call = json_object();
+    json_t *call = ox_api_typed("function");
     ox_json_set(&call, "id", json_incref(json_object_get(at->value, id)));
-    ox_json_set(&call, "type", ox_json_new_text(ox_str_c("function")));
     ox_json_set(&call, "function", function);
     if (talk->calls == NULL) {
         talk->calls = json_array();
@@ -364,8 +358,7 @@ static bool add_tool(struct ox_talk *talk, const struct ox_json_at *at, const ch
     if (schema.value != NULL) {
         ox_json_set(&function, "parameters", json_incref(json_object_get(at->value, parameters)));
     }
-    json_t *tool = json_object();
-    ox_json_set(&tool, "type", ox_json_new_text(ox_str_c("function")));
+    json_t *tool = ox_api_typed("function");
     ox_json_set(&tool, "function", function);
     if (talk->tools == NULL) {
         talk->tools = json_array();

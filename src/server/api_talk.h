@@ -16,7 +16,7 @@ enum ox_talk_choice {
     OX_TALK_REQUIRED, /* at least one call; of `tool`, if that is not NULL */
 };
 
-/* All zero, with the first three set, is empty. */
+/* A conversation in the making; ox_talk_read begins and ends it. */
 struct ox_talk {
     const struct ox_api_context *context;
     struct ox_ask *ask;
@@ -37,10 +37,9 @@ struct ox_talk {
     json_t *call_ids; /* ids of the calls of the assistant's latest message, an object */
 };
 
-/* Set up ask for body (an object) and begin. False if the body is none, or wants another model. */
-bool ox_talk_begin(struct ox_talk *talk, const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
-                   struct ox_api_error *error) OX_MUST_USE;
-void ox_talk_fini(struct ox_talk *talk);
+/* Set up ask for body, and let read do the rest. False: *error says why. */
+bool ox_talk_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask, struct ox_api_error *error,
+                  bool (*read)(struct ox_talk *talk, const struct ox_json_at *root)) OX_MUST_USE;
 
 /* Refuse the value at a place: "request: PATH: expected EXPECTED, found FOUND", with the path as param. False. */
 bool ox_talk_expected(const struct ox_talk *talk, const struct ox_json_at *at, const char *expected);

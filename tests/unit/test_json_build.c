@@ -46,6 +46,16 @@ static void test_new_real(void)
     json_decref(array);
 }
 
+static void test_new_text(void)
+{
+    json_t *array = json_array();
+    ox_json_append(&array, ox_json_new_c("a"));
+    ox_json_append(&array, ox_json_new_c("\xFF"));
+    ox_json_append(&array, ox_json_new_text(ox_str_make("b\0c\xC3", 4)));
+    is_written(array, "[\"a\",\"\xEF\xBF\xBD\",\"b\\u0000c\xEF\xBF\xBD\"]", "broken bytes are replaced");
+    json_decref(array);
+}
+
 /* A key may have a NUL: names of tokens do. */
 static void test_nul_key(void)
 {
@@ -85,6 +95,7 @@ int main(void)
 {
     test_same();
     test_new_real();
+    test_new_text();
     test_nul_key();
     test_limits();
     return tap_done();
