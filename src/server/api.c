@@ -8,9 +8,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/json.h"
 #include "base/json_build.h"
 #include "base/mem.h"
+#include "server/api_values.h"
 
 #define MAX_STOP 16
 #define MAX_STOP_BYTES 4096
@@ -97,53 +97,6 @@ bool ox_api_refuse_model(const struct ox_api_context *context, const char *name,
 static bool refuse_member(struct ox_api_error *error, const char *key, const char *expected)
 {
     return ox_api_refuse(error, 400, "invalid_request_error", "invalid_value", key, "%s: expected %s", key, expected);
-}
-
-bool ox_api_read_real(const json_t *body, const char *key, double low, double high, float *out,
-                      struct ox_api_error *error)
-{
-    const json_t *value = json_object_get(body, key);
-    if (value == NULL || json_is_null(value)) {
-        return true;
-    }
-    const double x = json_number_value(value);
-    if (!json_is_number(value) || !(x >= low && x <= high)) {
-        char expected[64];
-        snprintf(expected, sizeof expected, "a number from %g to %g", low, high);
-        return refuse_member(error, key, expected);
-    }
-    *out = (float)x;
-    return true;
-}
-
-bool ox_api_read_natural(const json_t *body, const char *key, int64_t low, int64_t high, int64_t *out,
-                         struct ox_api_error *error)
-{
-    const json_t *value = json_object_get(body, key);
-    if (value == NULL || json_is_null(value)) {
-        return true;
-    }
-    const json_int_t n = json_integer_value(value);
-    if (!json_is_integer(value) || n < low || n > high) {
-        char expected[80];
-        snprintf(expected, sizeof expected, "a whole number from %lld to %lld", (long long)low, (long long)high);
-        return refuse_member(error, key, expected);
-    }
-    *out = n;
-    return true;
-}
-
-bool ox_api_read_bool(const json_t *body, const char *key, bool *out, struct ox_api_error *error)
-{
-    const json_t *value = json_object_get(body, key);
-    if (value == NULL || json_is_null(value)) {
-        return true;
-    }
-    if (!json_is_boolean(value)) {
-        return refuse_member(error, key, "true or false");
-    }
-    *out = json_is_true(value);
-    return true;
 }
 
 bool ox_api_read_model(const struct ox_api_context *context, const json_t *body, struct ox_api_error *error)
@@ -271,15 +224,16 @@ static bool read_seed(const json_t *body, struct ox_ask *ask, struct ox_api_erro
 bool ox_api_read_sampling(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                           struct ox_api_error *error)
 {
+    const struct ox_json_at root = ox_json_root(body, "request");
     struct oxcart_sampling *s = &ask->sampling;
     oxcart_sampling_default(s);
     int64_t top_k = s->top_k;
-    if (!ox_api_read_real(body, "temperature", 0, 100, &s->temperature, error) ||
-        !ox_api_read_real(body, "top_p", 0, 1, &s->top_p, error) ||
-        !ox_api_read_real(body, "min_p", 0, 1, &s->min_p, error) ||
-        !ox_api_read_real(body, "presence_penalty", -100, 100, &s->presence_penalty, error) ||
-        !ox_api_read_real(body, "frequency_penalty", -100, 100, &s->frequency_penalty, error) ||
-        !ox_api_read_natural(body, "top_k", -1, INT32_MAX, &top_k, error) || !read_seed(body, ask, error) ||
+    if (!ox_api_read_real(&root, "temperature", 0, 100, &s->temperature, error) ||
+        !ox_api_read_real(&root, "top_p", 0, 1, &s->top_p, error) ||
+        !ox_api_read_real(&root, "min_p", 0, 1, &s->min_p, error) ||
+        !ox_api_read_real(&root, "presence_penalty", -100, 100, &s->presence_penalty, error) ||
+        !ox_api_read_real(&root, "frequency_penalty", -100, 100, &s->frequency_penalty, error) ||
+        !ox_api_read_natural(&root, "top_k", -1, INT32_MAX, &top_k, error) || !read_seed(body, ask, error) ||
         !read_logit_bias(context, body, ask, error) ||
         !ox_api_read_stop(json_object_get(body, "stop"), "stop", ask, error)) {
         return false;

@@ -143,13 +143,6 @@ json_t *ox_api_typed(const char *type);
 json_t *ox_api_text_part(json_t *text);
 json_t *ox_api_media_part(const char *type, json_t *url);
 
-/* One member of body, where it is there and not null; false with an error that names it where it is something else. */
-bool ox_api_read_real(const json_t *body, const char *key, double low, double high, float *out,
-                      struct ox_api_error *error);
-bool ox_api_read_natural(const json_t *body, const char *key, int64_t low, int64_t high, int64_t *out,
-                         struct ox_api_error *error);
-bool ox_api_read_bool(const json_t *body, const char *key, bool *out, struct ox_api_error *error);
-
 /* A string or an array of strings that end the answer; key names it in errors. NULL: none. */
 bool ox_api_read_stop(json_t *value, const char *key, struct ox_ask *ask, struct ox_api_error *error);
 

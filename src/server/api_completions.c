@@ -63,14 +63,14 @@ static bool read_ids(const struct ox_api_context *context, const json_t *array, 
     return true;
 }
 
-static bool read_prompt(const struct ox_api_context *context, const json_t *body, struct ox_ask *ask,
+static bool read_prompt(const struct ox_api_context *context, const struct ox_json_at *root, struct ox_ask *ask,
                         struct ox_api_error *error)
 {
     bool allow_special = false;
-    if (!ox_api_read_bool(body, "allow_special_tokens", &allow_special, error)) {
+    if (!ox_api_read_bool(root, "allow_special_tokens", &allow_special, error)) {
         return false;
     }
-    const json_t *prompt = json_object_get(body, "prompt");
+    const json_t *prompt = json_object_get(root->value, "prompt");
     const json_t *first = json_array_get(prompt, 0);
     if (json_is_string(first) || json_is_array(first)) {
         if (json_array_size(prompt) > 1) {
@@ -111,10 +111,10 @@ static bool refuse_others(const json_t *body, const struct ox_ask *ask, struct o
     return true;
 }
 
-static bool read_logprobs(const json_t *body, struct ox_ask *ask, struct ox_api_error *error)
+static bool read_logprobs(const struct ox_json_at *root, struct ox_ask *ask, struct ox_api_error *error)
 {
     int64_t n = -1;
-    if (!ox_api_read_natural(body, "logprobs", 0, OX_OPENAI_MAX_LOGPROBS, &n, error)) {
+    if (!ox_api_read_natural(root, "logprobs", 0, OX_OPENAI_MAX_LOGPROBS, &n, error)) {
         return false;
     }
     if (n >= 0 && ask->echo) {
@@ -129,9 +129,10 @@ static bool read_logprobs(const json_t *body, struct ox_ask *ask, struct ox_api_
 static bool completions_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask,
                              struct ox_api_error *error)
 {
+    const struct ox_json_at root = ox_json_root(body, "request");
     return ox_openai_read(context, body, ask, error) && refuse_others(body, ask, error) &&
-           ox_api_read_bool(body, "echo", &ask->echo, error) && read_logprobs(body, ask, error) &&
-           read_prompt(context, body, ask, error);
+           ox_api_read_bool(&root, "echo", &ask->echo, error) && read_logprobs(&root, ask, error) &&
+           read_prompt(context, &root, ask, error);
 }
 
 /* ---- replies ---------------------------------------------------------------------------------------------------- */

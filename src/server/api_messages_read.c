@@ -33,21 +33,21 @@ static bool read_image(struct ox_talk *talk, const struct ox_json_at *block, jso
     const struct ox_json_at url = ox_json_member(&source, "url");
     size_t which;
     if (!json_is_object(source.value)) {
-        return ox_talk_expected(talk, &source, "an object");
+        return ox_api_expected(&source, "an object", talk->error);
     }
-    if (!ox_talk_one_of(talk, &type, types, 2, &which)) {
+    if (!ox_api_one_of(&type, types, 2, &which, talk->error)) {
         return false;
     }
     if (which == 1) {
         return json_string_length(url.value) > 0
                    ? ox_talk_add_picture(talk, &url, parts, ox_json_new_text(ox_json_text(url.value)))
-                   : ox_talk_expected(talk, &url, "a string with an address");
+                   : ox_api_expected(&url, "a string with an address", talk->error);
     }
     if (json_string_length(media_type.value) == 0) {
-        return ox_talk_expected(talk, &media_type, "a string");
+        return ox_api_expected(&media_type, "a string", talk->error);
     }
     if (json_string_length(data.value) == 0) {
-        return ox_talk_expected(talk, &data, "a string in base64");
+        return ox_api_expected(&data, "a string in base64", talk->error);
     }
     return ox_talk_add_picture(talk, &data, parts, data_uri(&media_type, &data));
 }
@@ -59,7 +59,7 @@ static bool read_instruction(struct ox_talk *talk, const struct ox_json_at *bloc
     struct ox_str text;
     (void)which;
     (void)into;
-    if (!ox_talk_text(talk, block, "text", &text)) {
+    if (!ox_api_text(block, "text", &text, talk->error)) {
         return false;
     }
     ox_talk_instruct(talk, text);
@@ -87,7 +87,7 @@ static const char *const user_types[] = {"text", "image", "document", "tool_resu
 static bool read_text(struct ox_talk *talk, const struct ox_json_at *block, json_t **parts)
 {
     struct ox_str text;
-    if (!ox_talk_text(talk, block, "text", &text)) {
+    if (!ox_api_text(block, "text", &text, talk->error)) {
         return false;
     }
     ox_talk_add_text(parts, text);
@@ -113,8 +113,8 @@ static bool read_source(struct ox_talk *talk, const struct ox_json_at *source, s
     struct ox_str data = ox_json_text(content.value);
     const char *why = NULL;
     size_t which;
-    if (!ox_talk_type(talk, source, types, 3, &which) ||
-        (which != CONTENT && !ox_talk_text(talk, source, "data", &data))) {
+    if (!ox_api_type(source, types, 3, &which, talk->error) ||
+        (which != CONTENT && !ox_api_text(source, "data", &data, talk->error))) {
         return false;
     }
     if (which == CONTENT && !json_is_string(content.value)) {
@@ -130,7 +130,7 @@ static bool read_source(struct ox_talk *talk, const struct ox_json_at *source, s
     }
     ox_document_end(head);
     ox_talk_add_buf(parts, head);
-    return why == NULL || ox_talk_refuse(talk, source, why);
+    return why == NULL || ox_api_refuse_at(source, why, talk->error);
 }
 
 static bool read_document(struct ox_talk *talk, const struct ox_json_at *block, json_t **parts)
@@ -166,9 +166,8 @@ static bool read_result_content(struct ox_talk *talk, const struct ox_json_at *r
     static const struct ox_talk_parts known = {user_types, 3, "a string or an array of text, image and document blocks",
                                                read_part};
     const struct ox_json_at content = ox_json_member(result, "content");
-    const struct ox_json_at is_error_at = ox_json_member(result, "is_error");
     bool is_error = false;
-    if (!ox_talk_bool(talk, &is_error_at, &is_error)) {
+    if (!ox_api_read_bool(result, "is_error", &is_error, talk->error)) {
         return false;
     }
     if (is_error) {
@@ -235,14 +234,14 @@ static bool read_assistant_block(struct ox_talk *talk, const struct ox_json_at *
     (void)into;
     switch (which) {
     case TEXT:
-        if (!ox_talk_text(talk, block, "text", &text)) {
+        if (!ox_api_text(block, "text", &text, talk->error)) {
             return false;
         }
         ox_buf_add_str(&talk->said, text);
         return true;
     case THINKING:
         ox_buf_add_str(&talk->reasoning, ox_json_text(thinking.value));
-        return json_is_string(thinking.value) || ox_talk_expected(talk, &thinking, "a string");
+        return json_is_string(thinking.value) || ox_api_expected(&thinking, "a string", talk->error);
     case USE:
         return ox_talk_call(talk, block, "id", "input", false);
     case REDACTED:
@@ -269,7 +268,7 @@ static bool read_messages(struct ox_talk *talk, const struct ox_json_at *message
     static const char *const roles[] = {"user", "assistant", "system"};
     const size_t n = json_array_size(messages->value);
     size_t which = USER;
-    if (!ox_talk_need_messages(talk, messages)) {
+    if (!ox_api_need_messages(talk->context, messages, talk->error)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
@@ -277,15 +276,16 @@ static bool read_messages(struct ox_talk *talk, const struct ox_json_at *message
         const struct ox_json_at role = ox_json_member(&message, "role");
         const struct ox_json_at content = ox_json_member(&message, "content");
         if (!json_is_object(message.value)) {
-            return ox_talk_expected(talk, &message, "an object");
+            return ox_api_expected(&message, "an object", talk->error);
         }
-        if (!ox_talk_one_of(talk, &role, roles, 3, &which)) {
+        if (!ox_api_one_of(&role, roles, 3, &which, talk->error)) {
             return false;
         }
         if (which == ASSISTANT && i + 1 == n) {
-            return ox_talk_refuse(talk, &role,
-                                  "the last message must be the user's: an answer that is begun for the "
-                                  "model cannot be continued");
+            return ox_api_refuse_at(&role,
+                                    "the last message must be the user's: an answer that is begun for the "
+                                    "model cannot be continued",
+                                    talk->error);
         }
         static bool (*const readers[])(struct ox_talk *, const struct ox_json_at *) = {read_user, read_assistant,
                                                                                        read_instructions};
@@ -305,16 +305,16 @@ static bool read_choice(struct ox_talk *talk, const struct ox_json_at *choice)
     static const enum ox_talk_choice choices[] = {
         [AUTO] = OX_TALK_AUTO, [ANY] = OX_TALK_REQUIRED, [TOOL] = OX_TALK_REQUIRED, [NONE] = OX_TALK_NONE};
     const struct ox_json_at name = ox_json_member(choice, "name");
-    const struct ox_json_at single = ox_json_member(choice, "disable_parallel_tool_use");
     size_t which;
     if (choice->value == NULL) {
         return true;
     }
-    if (!ox_talk_type(talk, choice, types, 4, &which) || !ox_talk_bool(talk, &single, &talk->single)) {
+    if (!ox_api_type(choice, types, 4, &which, talk->error) ||
+        !ox_api_read_bool(choice, "disable_parallel_tool_use", &talk->single, talk->error)) {
         return false;
     }
     if (which == TOOL && json_string_length(name.value) == 0) {
-        return ox_talk_expected(talk, &name, "the name of a tool");
+        return ox_api_expected(&name, "the name of a tool", talk->error);
     }
     talk->choice = choices[which];
     talk->tool = which == TOOL ? json_string_value(name.value) : NULL;
@@ -326,11 +326,10 @@ static bool read_thinking(struct ox_talk *talk, const struct ox_json_at *thinkin
     static const char *const types[] = {"enabled", "disabled", "adaptive"};
     static const enum oxcart_thinking modes[] = {OXCART_THINKING_ENABLED, OXCART_THINKING_DISABLED,
                                                  OXCART_THINKING_ADAPTIVE};
-    const struct ox_json_at budget = ox_json_member(thinking, "budget_tokens");
     int64_t n;
     size_t which = 1;
-    if (thinking->value != NULL &&
-        (!ox_talk_type(talk, thinking, types, 3, &which) || !ox_talk_natural(talk, &budget, 1, &n))) {
+    if (thinking->value != NULL && (!ox_api_type(thinking, types, 3, &which, talk->error) ||
+                                    !ox_api_read_natural(thinking, "budget_tokens", 1, INT32_MAX, &n, talk->error))) {
         return false;
     }
     talk->ask->messages.thinking = modes[which];
@@ -344,7 +343,7 @@ static bool read_format(struct ox_talk *talk, const struct ox_json_at *format)
     const struct ox_json_at schema = ox_json_member(format, "schema");
     size_t which;
     return format->value == NULL ||
-           (ox_talk_type(talk, format, types, 1, &which) &&
+           (ox_api_type(format, types, 1, &which, talk->error) &&
             ox_api_hold_form(talk->context, talk->ask, schema.value, schema.path, talk->error));
 }
 
@@ -357,26 +356,27 @@ static bool read_output(struct ox_talk *talk, const struct ox_json_at *root)
     const struct ox_json_at old_format = ox_json_member(root, "output_format");
     const struct ox_json_at effort = ox_json_member(&config, "effort");
     size_t which;
-    if (config.value != NULL && !json_is_object(config.value)) {
-        return ox_talk_expected(talk, &config, "an object");
+    if (!ox_api_maybe_object(&config, talk->error)) {
+        return false;
     }
-    if (effort.value != NULL && !ox_talk_one_of(talk, &effort, efforts, 5, &which)) {
+    if (effort.value != NULL && !ox_api_one_of(&effort, efforts, 5, &which, talk->error)) {
         return false;
     }
     return read_format(talk, format.value != NULL ? &format : &old_format);
 }
 
 /* max_tokens, which only a request for an answer needs. */
-static bool read_limit(struct ox_talk *talk, const struct ox_json_at *limit)
+static bool read_limit(struct ox_talk *talk, const struct ox_json_at *root)
 {
+    const struct ox_json_at limit = ox_json_member(root, "max_tokens");
     int64_t n = 0;
     if (talk->ask->kind == OX_ASK_COUNT) {
         return true;
     }
-    if (limit->value == NULL) {
-        return ox_talk_expected(talk, limit, "a whole number from 1");
+    if (limit.value == NULL) {
+        return ox_api_expected(&limit, "a whole number from 1", talk->error);
     }
-    if (!ox_talk_natural(talk, limit, 1, &n)) {
+    if (!ox_api_read_natural(root, "max_tokens", 1, INT32_MAX, &n, talk->error)) {
         return false;
     }
     talk->ask->sampling.n_predict = (int32_t)n;
@@ -388,7 +388,7 @@ static bool read_stops(struct ox_talk *talk, const struct ox_json_at *root)
 {
     const struct ox_json_at stops = ox_json_member(root, "stop_sequences");
     if (stops.value != NULL && !json_is_array(stops.value)) {
-        return ox_talk_expected(talk, &stops, "an array of strings");
+        return ox_api_expected(&stops, "an array of strings", talk->error);
     }
     return ox_api_read_stop(json_object_get(root->value, "stop_sequences"), "stop_sequences", talk->ask, talk->error);
 }
@@ -400,7 +400,8 @@ static bool refuse_thread(struct ox_talk *talk, const struct ox_json_at *root)
     if (thread.value == NULL) {
         return true;
     }
-    (void)ox_talk_refuse(talk, &thread, "conversations are not stored here; send the whole conversation without it");
+    (void)ox_api_refuse_at(&thread, "conversations are not stored here; send the whole conversation without it",
+                           talk->error);
     talk->error->code = OX_MESSAGES_NO_THREADS;
     return false;
 }
@@ -408,13 +409,12 @@ static bool refuse_thread(struct ox_talk *talk, const struct ox_json_at *root)
 static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
 {
     static const struct ox_talk_tools custom = {.type = "custom", .parameters = "input_schema", .plain = true};
-    const struct ox_json_at limit = ox_json_member(root, "max_tokens");
     const struct ox_json_at system = ox_json_member(root, "system");
     const struct ox_json_at messages = ox_json_member(root, "messages");
     const struct ox_json_at tools = ox_json_member(root, "tools");
     const struct ox_json_at choice = ox_json_member(root, "tool_choice");
     const struct ox_json_at thinking = ox_json_member(root, "thinking");
-    return refuse_thread(talk, root) && read_limit(talk, &limit) && read_stops(talk, root) &&
+    return refuse_thread(talk, root) && read_limit(talk, root) && read_stops(talk, root) &&
            read_thinking(talk, &thinking) && read_instructions(talk, &system) && read_messages(talk, &messages) &&
            ox_talk_add_tools(talk, &tools, &custom) && read_choice(talk, &choice) && read_output(talk, root) &&
            ox_talk_finish(talk, &choice);

@@ -28,30 +28,22 @@ bool ox_openai_refuse(struct ox_api_error *error, const char *code, const char *
 
 /* ---- requests --------------------------------------------------------------------------------------------------- */
 
-static bool read_stream(const json_t *body, struct ox_ask *ask, struct ox_api_error *error)
+static bool read_stream(const struct ox_json_at *root, struct ox_ask *ask, struct ox_api_error *error)
 {
-    const json_t *options = json_object_get(body, "stream_options");
-    if (!ox_api_read_bool(body, "stream", &ask->stream, error)) {
-        return false;
-    }
-    if (options != NULL && !json_is_null(options) && !json_is_object(options)) {
-        return ox_openai_refuse(error, "invalid_value", "stream_options", "stream_options: expected an object");
-    }
-    if (!ox_api_read_bool(options, "include_usage", &ask->include_usage, error)) {
-        snprintf(error->param, sizeof error->param, "stream_options.include_usage");
-        return false;
-    }
-    return true;
+    const struct ox_json_at options = ox_json_member(root, "stream_options");
+    return ox_api_read_bool(root, "stream", &ask->stream, error) && ox_api_maybe_object(&options, error) &&
+           ox_api_read_bool(&options, "include_usage", &ask->include_usage, error);
 }
 
-bool ox_openai_read_limit(const json_t *body, const char *key, struct ox_ask *ask, struct ox_api_error *error)
+bool ox_openai_read_limit(const struct ox_json_at *root, const char *key, struct ox_ask *ask,
+                          struct ox_api_error *error)
 {
     int64_t n = ask->sampling.n_predict;
-    const json_t *value = json_object_get(body, key);
-    if (json_is_integer(value) && json_integer_value(value) == 0) {
-        return ox_openai_refuse(error, "invalid_value", key, "%s: expected at least 1", key);
+    const struct ox_json_at limit = ox_json_member(root, key);
+    if (json_is_integer(limit.value) && json_integer_value(limit.value) == 0) {
+        return ox_api_expected(&limit, "at least 1", error);
     }
-    if (!ox_api_read_natural(body, key, -1, INT32_MAX, &n, error)) {
+    if (!ox_api_read_natural(root, key, -1, INT32_MAX, &n, error)) {
         return false;
     }
     ask->sampling.n_predict = n > 0 ? (int32_t)n : 0;
@@ -60,15 +52,16 @@ bool ox_openai_read_limit(const json_t *body, const char *key, struct ox_ask *as
 
 bool ox_openai_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask, struct ox_api_error *error)
 {
+    const struct ox_json_at root = ox_json_root(body, "request");
     int64_t n = 1;
     bool ignore_end = false;
     if (!json_is_object(body)) {
         return ox_openai_refuse(error, "invalid_value", NULL, "expected a JSON object");
     }
-    if (!ox_api_read_model(context, body, error) || !read_stream(body, ask, error) ||
-        !ox_api_read_natural(body, "n", 1, context->max_choices, &n, error) ||
-        !ox_api_read_sampling(context, body, ask, error) || !ox_openai_read_limit(body, "max_tokens", ask, error) ||
-        !ox_api_read_bool(body, "ignore_eos", &ignore_end, error)) {
+    if (!ox_api_read_model(context, body, error) || !read_stream(&root, ask, error) ||
+        !ox_api_read_natural(&root, "n", 1, context->max_choices, &n, error) ||
+        !ox_api_read_sampling(context, body, ask, error) || !ox_openai_read_limit(&root, "max_tokens", ask, error) ||
+        !ox_api_read_bool(&root, "ignore_eos", &ignore_end, error)) {
         return false;
     }
     ask->body = json_incref(body);
@@ -77,28 +70,21 @@ bool ox_openai_read(const struct ox_api_context *context, json_t *body, struct o
     return true;
 }
 
-bool ox_openai_read_effort(const json_t *value, const char *param, enum oxcart_thinking *out,
-                           struct ox_api_error *error)
+bool ox_openai_read_effort(const struct ox_json_at *at, enum oxcart_thinking *out, struct ox_api_error *error)
 {
-    static const struct {
-        const char *name;
-        enum oxcart_thinking thinking;
-    } rows[] = {
-        {"none", OXCART_THINKING_DISABLED},   {"minimal", OXCART_THINKING_DISABLED}, {"low", OXCART_THINKING_ADAPTIVE},
-        {"medium", OXCART_THINKING_ADAPTIVE}, {"high", OXCART_THINKING_ENABLED},     {"xhigh", OXCART_THINKING_ENABLED},
-        {"max", OXCART_THINKING_ENABLED},
-    };
-    if (value == NULL || json_is_null(value)) {
+    static const char *const names[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
+    static const enum oxcart_thinking modes[] = {
+        OXCART_THINKING_DISABLED, OXCART_THINKING_DISABLED, OXCART_THINKING_ADAPTIVE, OXCART_THINKING_ADAPTIVE,
+        OXCART_THINKING_ENABLED,  OXCART_THINKING_ENABLED,  OXCART_THINKING_ENABLED};
+    size_t which;
+    if (at->value == NULL) {
         return true;
     }
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (ox_str_is(ox_json_text(value), rows[i].name)) {
-            *out = rows[i].thinking;
-            return true;
-        }
+    if (!ox_api_one_of(at, names, sizeof names / sizeof names[0], &which, error)) {
+        return false;
     }
-    return ox_openai_refuse(error, "invalid_value", param,
-                            "%s: expected none, minimal, low, medium, high, xhigh or max", param);
+    *out = modes[which];
+    return true;
 }
 
 /* ---- replies ---------------------------------------------------------------------------------------------------- */

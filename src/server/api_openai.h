@@ -6,7 +6,7 @@
 #ifndef OX_SERVER_API_OPENAI_H
 #define OX_SERVER_API_OPENAI_H
 
-#include "server/api.h"
+#include "server/api_values.h"
 
 #define OX_OPENAI_MAX_LOGPROBS 20
 
@@ -19,12 +19,12 @@ bool ox_openai_refuse(struct ox_api_error *error, const char *code, const char *
 bool ox_openai_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask, struct ox_api_error *error);
 
 /* Read a limit of tokens: 1 and more, or -1, "until the model stops". */
-bool ox_openai_read_limit(const json_t *body, const char *key, struct ox_ask *ask, struct ox_api_error *error);
+bool ox_openai_read_limit(const struct ox_json_at *root, const char *key, struct ox_ask *ask,
+                          struct ox_api_error *error);
 
 /* Read a wish for thinking: none and minimal disable it, low and medium leave it to the model, high, xhigh and max demand
- * it. False, with an error that names param, for another value; nothing is set if it is missing or null. */
-bool ox_openai_read_effort(const json_t *value, const char *param, enum oxcart_thinking *out,
-                           struct ox_api_error *error);
+ * it. False for another value; nothing is set if there is none. */
+bool ox_openai_read_effort(const struct ox_json_at *at, enum oxcart_thinking *out, struct ox_api_error *error);
 
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@ static bool read_image(struct ox_talk *talk, const struct ox_json_at *part, json
 {
     const struct ox_json_at url = ox_json_member(part, "image_url");
     if (json_string_length(url.value) == 0) {
-        return ox_talk_expected(talk, &url, "a string with an address (files are not kept here)");
+        return ox_api_expected(&url, "a string with an address (files are not kept here)", talk->error);
     }
     return ox_talk_add_picture(talk, &url, parts, ox_json_new_text(ox_json_text(url.value)));
 }
@@ -29,7 +29,7 @@ static bool read_file(struct ox_talk *talk, const struct ox_json_at *part, json_
         ox_talk_add_buf(parts, &text);
     }
     ox_buf_fini(&text);
-    return why == NULL || ox_talk_refuse(talk, part, why);
+    return why == NULL || ox_api_refuse_at(part, why, talk->error);
 }
 
 static bool read_part(struct ox_talk *talk, const struct ox_json_at *part, size_t which, void *into)
@@ -44,7 +44,7 @@ static bool read_part(struct ox_talk *talk, const struct ox_json_at *part, size_
         return read_file(talk, part, parts);
     case TEXT:
     default:
-        if (!ox_talk_text(talk, part, "text", &text)) {
+        if (!ox_api_text(part, "text", &text, talk->error)) {
             return false;
         }
         ox_talk_add_text(parts, text);
@@ -68,7 +68,7 @@ static bool read_word(struct ox_talk *talk, const struct ox_json_at *part, size_
 {
     enum { OUTPUT, INPUT, REFUSAL };
     struct ox_str text;
-    if (!ox_talk_text(talk, part, which == REFUSAL ? "refusal" : "text", &text)) {
+    if (!ox_api_text(part, which == REFUSAL ? "refusal" : "text", &text, talk->error)) {
         return false;
     }
     ox_buf_add_str(into, text);
@@ -108,7 +108,7 @@ static bool read_message(struct ox_talk *talk, const struct ox_json_at *item)
     const struct ox_json_at content = ox_json_member(item, "content");
     struct ox_buf words = {0};
     size_t which;
-    if (!ox_talk_one_of(talk, &role, roles, 4, &which)) {
+    if (!ox_api_one_of(&role, roles, 4, &which, talk->error)) {
         return false;
     }
     if (which == USER) {
@@ -171,9 +171,9 @@ static bool read_input(struct ox_talk *talk, const struct ox_json_at *input)
         return read_user(talk, input);
     }
     if (!json_is_array(input->value)) {
-        return ox_talk_expected(talk, input, "a string or an array of items");
+        return ox_api_expected(input, "a string or an array of items", talk->error);
     }
-    if (!ox_talk_need_messages(talk, input)) {
+    if (!ox_api_need_messages(talk->context, input, talk->error)) {
         return false;
     }
     for (size_t i = 0; i < json_array_size(input->value); i++) {
@@ -181,7 +181,7 @@ static bool read_input(struct ox_talk *talk, const struct ox_json_at *input)
         const struct ox_json_at type = ox_json_member(&item, "type");
         size_t which = 0; /* a message may leave its type out */
         const bool is_plain = json_is_object(item.value) && type.value == NULL;
-        if (!is_plain && !ox_talk_type(talk, &item, types, 4, &which)) {
+        if (!is_plain && !ox_api_type(&item, types, 4, &which, talk->error)) {
             return false;
         }
         if (!readers[which](talk, &item)) {
@@ -203,10 +203,10 @@ static bool read_choice(struct ox_talk *talk, const struct ox_json_at *choice)
     if (json_is_object(choice->value)) {
         talk->choice = OX_TALK_REQUIRED;
         talk->tool = json_string_value(name.value);
-        return ox_talk_type(talk, choice, types, 1, &which) &&
-               (json_string_length(name.value) > 0 || ox_talk_expected(talk, &name, "the name of a tool"));
+        return ox_api_type(choice, types, 1, &which, talk->error) &&
+               (json_string_length(name.value) > 0 || ox_api_expected(&name, "the name of a tool", talk->error));
     }
-    if (choice->value != NULL && !ox_talk_one_of(talk, choice, words, 3, &which)) {
+    if (choice->value != NULL && !ox_api_one_of(choice, words, 3, &which, talk->error)) {
         return false;
     }
     talk->choice = choices[which];
@@ -221,10 +221,10 @@ static bool read_format(struct ox_talk *talk, const struct ox_json_at *text)
     const struct ox_json_at format = ox_json_member(text, "format");
     const struct ox_json_at schema = ox_json_member(&format, "schema");
     size_t which = TEXT;
-    if (text->value != NULL && !json_is_object(text->value)) {
-        return ox_talk_expected(talk, text, "an object");
+    if (!ox_api_maybe_object(text, talk->error)) {
+        return false;
     }
-    if (format.value != NULL && !ox_talk_type(talk, &format, types, 3, &which)) {
+    if (format.value != NULL && !ox_api_type(&format, types, 3, &which, talk->error)) {
         return false;
     }
     if (which == OBJECT) {
@@ -236,10 +236,8 @@ static bool read_format(struct ox_talk *talk, const struct ox_json_at *text)
 static bool read_effort(struct ox_talk *talk, const struct ox_json_at *reasoning)
 {
     const struct ox_json_at effort = ox_json_member(reasoning, "effort");
-    if (reasoning->value != NULL && !json_is_object(reasoning->value)) {
-        return ox_talk_expected(talk, reasoning, "an object");
-    }
-    return ox_openai_read_effort(effort.value, "reasoning.effort", &talk->ask->messages.thinking, talk->error);
+    return ox_api_maybe_object(reasoning, talk->error) &&
+           ox_openai_read_effort(&effort, &talk->ask->messages.thinking, talk->error);
 }
 
 /* include: of what it may name, only log-probabilities are there. */
@@ -254,13 +252,13 @@ static bool read_include(struct ox_talk *talk, const struct ox_json_at *include)
                                         "computer_call_output.output.image_url",
                                         "code_interpreter_call.outputs"};
     const size_t n = sizeof known / sizeof known[0];
-    if (include->value != NULL && !json_is_array(include->value)) {
-        return ox_talk_expected(talk, include, "an array");
+    if (!ox_api_maybe_array(include, talk->error)) {
+        return false;
     }
     for (size_t i = 0; i < json_array_size(include->value); i++) {
         const struct ox_json_at what = ox_json_element(include, i);
         size_t which;
-        if (!ox_talk_one_of(talk, &what, known, n, &which)) {
+        if (!ox_api_one_of(&what, known, n, &which, talk->error)) {
             return false;
         }
         talk->ask->sampling.has_logprobs |= which == 0;
@@ -285,44 +283,41 @@ static bool refuse_stored(struct ox_talk *talk, const struct ox_json_at *root)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct ox_json_at at = ox_json_member(root, rows[i].key);
         if (at.value != NULL) {
-            (void)ox_talk_refuse(talk, &at, rows[i].sentence);
+            (void)ox_api_refuse_at(&at, rows[i].sentence, talk->error);
             talk->error->code = rows[i].code;
             return false;
         }
     }
     const struct ox_json_at background = ox_json_member(root, "background");
     bool is_background = false;
-    if (!ox_talk_bool(talk, &background, &is_background)) {
+    if (!ox_api_read_bool(root, "background", &is_background, talk->error)) {
         return false;
     }
-    return !is_background || ox_talk_refuse(talk, &background,
-                                            "responses are not stored here, so none can be fetched "
-                                            "later");
+    return !is_background || ox_api_refuse_at(&background,
+                                              "responses are not stored here, so none can be fetched "
+                                              "later",
+                                              talk->error);
 }
 
 static bool read_options(struct ox_talk *talk, const struct ox_json_at *root)
 {
     static const char *const truncations[] = {"disabled", "auto"};
-    const struct ox_json_at limit = ox_json_member(root, "max_output_tokens");
-    const struct ox_json_at parallel_at = ox_json_member(root, "parallel_tool_calls");
     const struct ox_json_at truncation = ox_json_member(root, "truncation");
     const struct ox_json_at metadata = ox_json_member(root, "metadata");
-    const struct ox_json_at store = ox_json_member(root, "store");
     bool parallel = true;
     bool is_stored;
     int64_t n = 0;
     int64_t n_logprobs = 0;
     size_t which;
-    if (!ox_talk_natural(talk, &limit, 1, &n) || !ox_talk_bool(talk, &parallel_at, &parallel) ||
-        !ox_talk_bool(talk, &store, &is_stored) ||
-        !ox_api_read_natural(root->value, "top_logprobs", 0, OX_OPENAI_MAX_LOGPROBS, &n_logprobs, talk->error)) {
+    if (!ox_api_read_natural(root, "max_output_tokens", 1, INT32_MAX, &n, talk->error) ||
+        !ox_api_read_bool(root, "parallel_tool_calls", &parallel, talk->error) ||
+        !ox_api_read_bool(root, "store", &is_stored, talk->error) ||
+        !ox_api_read_natural(root, "top_logprobs", 0, OX_OPENAI_MAX_LOGPROBS, &n_logprobs, talk->error) ||
+        !ox_api_maybe_object(&metadata, talk->error)) {
         return false;
     }
-    if (truncation.value != NULL && !ox_talk_one_of(talk, &truncation, truncations, 2, &which)) {
+    if (truncation.value != NULL && !ox_api_one_of(&truncation, truncations, 2, &which, talk->error)) {
         return false;
-    }
-    if (metadata.value != NULL && !json_is_object(metadata.value)) {
-        return ox_talk_expected(talk, &metadata, "an object");
     }
     talk->single = !parallel;
     talk->ask->sampling.n_predict = (int32_t)n;
@@ -342,7 +337,7 @@ static bool read_request(struct ox_talk *talk, const struct ox_json_at *root)
     const struct ox_json_at reasoning = ox_json_member(root, "reasoning");
     const struct ox_json_at include = ox_json_member(root, "include");
     if (instructions.value != NULL && !json_is_string(instructions.value)) {
-        return ox_talk_expected(talk, &instructions, "a string");
+        return ox_api_expected(&instructions, "a string", talk->error);
     }
     ox_talk_instruct(talk, ox_json_text(instructions.value));
     return refuse_stored(talk, root) && read_input(talk, &input) && read_options(talk, root) &&

@@ -14,106 +14,18 @@ static json_t *text_of(const struct ox_buf *buf)
     return ox_buf_failed(buf) ? NULL : ox_json_new_text(ox_buf_str(buf));
 }
 
-/* ---- errors and single values ----------------------------------------------------------------------------------- */
-
-bool ox_talk_expected(const struct ox_talk *talk, const struct ox_json_at *at, const char *expected)
-{
-    struct ox_error err = {0};
-    (void)ox_json_expected(at, expected, &err);
-    const size_t skip = at->path[0] != '\0' ? strlen(at->what) + 2 : 0; /* the path says enough */
-    return ox_api_refuse(talk->error, 400, "invalid_request_error", "invalid_value", at->path, "%s",
-                         err.message + skip);
-}
-
-bool ox_talk_refuse(const struct ox_talk *talk, const struct ox_json_at *at, const char *sentence)
-{
-    return ox_api_refuse(talk->error, 400, "invalid_request_error", "invalid_value", at->path, "%.90s: %s", at->path,
-                         sentence);
-}
-
-bool ox_talk_one_of(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *texts, size_t n,
-                    size_t *which)
-{
-    char expected[160] = "";
-    for (size_t i = 0; i < n; i++) {
-        if (json_is_string(at->value) && ox_str_is(ox_json_text(at->value), texts[i])) {
-            *which = i;
-            return true;
-        }
-        const size_t len = strlen(expected);
-        const char *between = i + 1 < n ? ", " : " or ";
-        snprintf(expected + len, sizeof expected - len, "%s%s", i > 0 ? between : "", texts[i]);
-    }
-    return ox_talk_expected(talk, at, expected);
-}
-
-bool ox_talk_type(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *types, size_t n,
-                  size_t *which)
-{
-    const struct ox_json_at type = ox_json_member(at, "type");
-    if (!json_is_object(at->value)) {
-        return ox_talk_expected(talk, at, "an object");
-    }
-    return ox_talk_one_of(talk, &type, types, n, which);
-}
-
 bool ox_talk_each(struct ox_talk *talk, const struct ox_json_at *list, const struct ox_talk_parts *parts, void *into)
 {
     if (!json_is_array(list->value)) {
-        return ox_talk_expected(talk, list, parts->expected);
+        return ox_api_expected(list, parts->expected, talk->error);
     }
     for (size_t i = 0; i < json_array_size(list->value); i++) {
         const struct ox_json_at part = ox_json_element(list, i);
         size_t which;
-        if (!ox_talk_type(talk, &part, parts->types, parts->n, &which) || !parts->read(talk, &part, which, into)) {
+        if (!ox_api_type(&part, parts->types, parts->n, &which, talk->error) ||
+            !parts->read(talk, &part, which, into)) {
             return false;
         }
-    }
-    return true;
-}
-
-bool ox_talk_text(const struct ox_talk *talk, const struct ox_json_at *object, const char *key, struct ox_str *out)
-{
-    const struct ox_json_at text = ox_json_member(object, key);
-    *out = ox_json_text(text.value);
-    return json_is_string(text.value) || ox_talk_expected(talk, &text, "a string");
-}
-
-bool ox_talk_natural(const struct ox_talk *talk, const struct ox_json_at *at, int64_t low, int64_t *out)
-{
-    if (at->value == NULL) {
-        return true;
-    }
-    if (!json_is_integer(at->value) || json_integer_value(at->value) < low ||
-        json_integer_value(at->value) > INT32_MAX) {
-        char expected[80];
-        snprintf(expected, sizeof expected, "a whole number from %lld to %d", (long long)low, INT32_MAX);
-        return ox_talk_expected(talk, at, expected);
-    }
-    *out = json_integer_value(at->value);
-    return true;
-}
-
-bool ox_talk_bool(const struct ox_talk *talk, const struct ox_json_at *at, bool *out)
-{
-    if (at->value == NULL) {
-        return true;
-    }
-    *out = json_is_true(at->value);
-    return json_is_boolean(at->value) || ox_talk_expected(talk, at, "true or false");
-}
-
-bool ox_talk_need_messages(const struct ox_talk *talk, const struct ox_json_at *at)
-{
-    const size_t n = json_array_size(at->value);
-    if (n == 0) {
-        return ox_talk_expected(talk, at, "an array with at least one element");
-    }
-    if (n > talk->context->max_messages) {
-        char sentence[96];
-        snprintf(sentence, sizeof sentence, "%zu are more than the %zu that --max-messages allows", n,
-                 talk->context->max_messages);
-        return ox_talk_refuse(talk, at, sentence);
     }
     return true;
 }
@@ -128,14 +40,14 @@ static bool begin(struct ox_talk *talk, json_t *body, const struct ox_json_at *r
     struct ox_ask *ask = talk->ask;
     bool allow_special = false;
     if (!json_is_object(body)) {
-        return ox_talk_expected(talk, root, "an object");
+        return ox_api_expected(root, "an object", talk->error);
     }
     ask->body = json_incref(body);
     ask->n_choices = 1;
     ask->chat = true;
     ask->messages.size = sizeof ask->messages;
-    if (!ox_api_read_model(context, body, error) || !ox_api_read_bool(body, "stream", &ask->stream, error) ||
-        !ox_api_read_bool(body, "allow_special_tokens", &allow_special, error)) {
+    if (!ox_api_read_model(context, body, error) || !ox_api_read_bool(root, "stream", &ask->stream, error) ||
+        !ox_api_read_bool(root, "allow_special_tokens", &allow_special, error)) {
         return false;
     }
     ask->messages.allow_special = allow_special ? 1 : 0;
@@ -208,14 +120,7 @@ void ox_talk_add_buf(json_t **parts, const struct ox_buf *text)
 bool ox_talk_add_picture(struct ox_talk *talk, const struct ox_json_at *at, json_t **parts, json_t *url)
 {
     ox_json_append(parts, ox_api_media_part("image_url", url));
-    talk->n_media++;
-    if (talk->n_media > talk->context->max_images) {
-        char sentence[96];
-        snprintf(sentence, sizeof sentence, "more pictures than the %zu that --max-images allows",
-                 talk->context->max_images);
-        return ox_talk_refuse(talk, at, sentence);
-    }
-    return true;
+    return ox_api_count_media(talk->context, at, &talk->n_media, talk->error);
 }
 
 void ox_talk_user(struct ox_talk *talk, json_t *parts)
@@ -269,19 +174,19 @@ bool ox_talk_call(struct ox_talk *talk, const struct ox_json_at *at, const char 
     const struct ox_json_at arguments_at = ox_json_member(at, arguments);
     const struct ox_str id_text = ox_json_text(id_at.value);
     if (id_text.len == 0) {
-        return ox_talk_expected(talk, &id_at, "a string that is not empty");
+        return ox_api_expected(&id_at, "a string that is not empty", talk->error);
     }
     if (json_string_length(name_at.value) == 0) {
-        return ox_talk_expected(talk, &name_at, "a string that is not empty");
+        return ox_api_expected(&name_at, "a string that is not empty", talk->error);
     }
     if (space.value != NULL && !json_is_string(space.value)) {
-        return ox_talk_expected(talk, &space, "a string");
+        return ox_api_expected(&space, "a string", talk->error);
     }
     if (as_text && !json_is_string(arguments_at.value)) {
-        return ox_talk_expected(talk, &arguments_at, "a string that holds an object in JSON");
+        return ox_api_expected(&arguments_at, "a string that holds an object in JSON", talk->error);
     }
     if (!as_text && !json_is_object(arguments_at.value)) {
-        return ox_talk_expected(talk, &arguments_at, "an object");
+        return ox_api_expected(&arguments_at, "an object", talk->error);
     }
     ox_talk_assistant(talk);
     struct ox_buf full = name_within(ox_json_text(space.value), ox_json_text(name_at.value));
@@ -311,7 +216,7 @@ bool ox_talk_result(struct ox_talk *talk, const struct ox_json_at *id, json_t *c
         json_decref(content);
         return ox_buf_failed(&talk->system)
                    ? ox_api_refuse_nomem(talk->error)
-                   : ox_talk_expected(talk, id, "the id of a call of the assistant's message before it");
+                   : ox_api_expected(id, "the id of a call of the assistant's message before it", talk->error);
     }
     json_t *object = message("tool", content);
     ox_json_set(&object, "tool_call_id", ox_json_new_text(text));
@@ -326,7 +231,7 @@ static bool read_name(const struct ox_talk *talk, const struct ox_json_at *at, s
     const struct ox_json_at name = ox_json_member(at, "name");
     *out = ox_json_text(name.value);
     return (out->len > 0 && strlen(out->ptr) == out->len) ||
-           ox_talk_expected(talk, &name, "a string that is not empty, without NUL");
+           ox_api_expected(&name, "a string that is not empty, without NUL", talk->error);
 }
 
 /* A tool at a place: {"name", "description", "strict", PARAMETERS: schema}. */
@@ -334,19 +239,18 @@ static bool add_tool(struct ox_talk *talk, const struct ox_json_at *at, const ch
 {
     const struct ox_json_at description = ox_json_member(at, "description");
     const struct ox_json_at schema = ox_json_member(at, parameters);
-    const struct ox_json_at strict_at = ox_json_member(at, "strict");
     bool strict = false;
     struct ox_str name;
     if (!read_name(talk, at, &name)) {
         return false;
     }
     if (description.value != NULL && !json_is_string(description.value)) {
-        return ox_talk_expected(talk, &description, "a string");
+        return ox_api_expected(&description, "a string", talk->error);
     }
     if (schema.value != NULL && !json_is_object(schema.value)) {
-        return ox_talk_expected(talk, &schema, "an object, a JSON schema");
+        return ox_api_expected(&schema, "an object, a JSON schema", talk->error);
     }
-    if (!ox_talk_bool(talk, &strict_at, &strict)) {
+    if (!ox_api_read_bool(at, "strict", &strict, talk->error)) {
         return false;
     }
     struct ox_buf full = name_within(space, name);
@@ -385,10 +289,7 @@ static bool add_namespace(struct ox_talk *talk, const struct ox_json_at *at, con
 static bool add_tools(struct ox_talk *talk, const struct ox_json_at *tools, const struct ox_talk_tools *kind,
                       struct ox_str space)
 {
-    if (tools->value != NULL && !json_is_array(tools->value)) {
-        return ox_talk_expected(talk, tools, "an array");
-    }
-    bool good = true;
+    bool good = ox_api_maybe_array(tools, talk->error);
     for (size_t i = 0; i < json_array_size(tools->value) && good; i++) {
         const struct ox_json_at tool = ox_json_element(tools, i);
         const struct ox_json_at type = ox_json_member(&tool, "type");
@@ -396,12 +297,13 @@ static bool add_tools(struct ox_talk *talk, const struct ox_json_at *tools, cons
         const struct ox_str type_text = ox_json_text(type.value);
         const bool is_plain = kind->plain && json_is_object(tool.value) && type.value == NULL;
         if (!json_is_object(tool.value)) {
-            good = ox_talk_expected(talk, &tool, "an object");
+            good = ox_api_expected(&tool, "an object", talk->error);
         } else if (!is_plain && type_text.len == 0) {
-            good = ox_talk_expected(talk, &type, kind->type);
+            good = ox_api_expected(&type, kind->type, talk->error);
         } else if (is_plain || ox_str_is(type_text, kind->type)) {
-            good = kind->plain && schema.value == NULL ? ox_talk_expected(talk, &schema, "an object, a JSON schema")
-                                                       : add_tool(talk, &tool, kind->parameters, space);
+            good = kind->plain && schema.value == NULL
+                       ? ox_api_expected(&schema, "an object, a JSON schema", talk->error)
+                       : add_tool(talk, &tool, kind->parameters, space);
         } else if (kind->namespaces && ox_str_is(type_text, "namespace")) {
             good = add_namespace(talk, &tool, kind);
         }
@@ -431,10 +333,10 @@ static bool check_choice(const struct ox_talk *talk, const struct ox_json_at *ch
 {
     const bool has_tools = json_array_size(talk->tools) > 0;
     if (talk->choice == OX_TALK_REQUIRED && !has_tools) {
-        return ox_talk_refuse(talk, choice_at, "a call is wanted, but there are no tools");
+        return ox_api_refuse_at(choice_at, "a call is wanted, but there are no tools", talk->error);
     }
     if (talk->tool != NULL && json_object_get(talk->names, talk->tool) == NULL) {
-        return ox_talk_refuse(talk, choice_at, "there is no tool of this name");
+        return ox_api_refuse_at(choice_at, "there is no tool of this name", talk->error);
     }
     return true;
 }

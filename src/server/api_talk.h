@@ -7,8 +7,7 @@
 #ifndef OX_SERVER_API_TALK_H
 #define OX_SERVER_API_TALK_H
 
-#include "base/json.h"
-#include "server/api.h"
+#include "server/api_values.h"
 
 enum ox_talk_choice {
     OX_TALK_AUTO,
@@ -41,20 +40,6 @@ struct ox_talk {
 bool ox_talk_read(const struct ox_api_context *context, json_t *body, struct ox_ask *ask, struct ox_api_error *error,
                   bool (*read)(struct ox_talk *talk, const struct ox_json_at *root)) OX_MUST_USE;
 
-/* Refuse the value at a place: "request: PATH: expected EXPECTED, found FOUND", with the path as param. False. */
-bool ox_talk_expected(const struct ox_talk *talk, const struct ox_json_at *at, const char *expected);
-
-/* Refuse what is well-formed but cannot be: "request: PATH: SENTENCE". False. */
-bool ox_talk_refuse(const struct ox_talk *talk, const struct ox_json_at *at, const char *sentence);
-
-/* Is the value at a place one of n texts? Sets *which; refuses it otherwise. */
-bool ox_talk_one_of(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *texts, size_t n,
-                    size_t *which) OX_MUST_USE;
-
-/* Is there an object whose "type" is one of n? Sets *which; refuses it otherwise. */
-bool ox_talk_type(const struct ox_talk *talk, const struct ox_json_at *at, const char *const *types, size_t n,
-                  size_t *which) OX_MUST_USE;
-
 /* What the parts of a content may be. */
 struct ox_talk_parts {
     const char *const *types;
@@ -67,17 +52,6 @@ struct ox_talk_parts {
 /* Read an array of parts; refuses what is none. */
 bool ox_talk_each(struct ox_talk *talk, const struct ox_json_at *list, const struct ox_talk_parts *parts,
                   void *into) OX_MUST_USE;
-
-/* Read the string under a key of an object; borrowed. */
-bool ox_talk_text(const struct ox_talk *talk, const struct ox_json_at *object, const char *key,
-                  struct ox_str *out) OX_MUST_USE;
-
-/* Read a whole number or a truth value where there is one. */
-bool ox_talk_natural(const struct ox_talk *talk, const struct ox_json_at *at, int64_t low, int64_t *out) OX_MUST_USE;
-bool ox_talk_bool(const struct ox_talk *talk, const struct ox_json_at *at, bool *out) OX_MUST_USE;
-
-/* The client's messages or items: an array with at least one and at most --max-messages. */
-bool ox_talk_need_messages(const struct ox_talk *talk, const struct ox_json_at *at) OX_MUST_USE;
 
 /* Instructions. The chat format has one place for them, at the beginning: those that come first become one text, with an
  * empty line between; later ones keep their place as a user's messages. */

@@ -11,6 +11,7 @@
 #include "base/json_build.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "server/api_values.h"
 #include "server/server_parts.h"
 
 /* Requests that /slots shows. */
@@ -299,6 +300,7 @@ static void add_tokens(const struct ox_server *server, const int32_t *ids, size_
 
 static void tokenize(struct ox_exchange *x, const json_t *body)
 {
+    const struct ox_json_at root = ox_json_root(body, "request");
     const json_t *content = json_object_get(body, "content");
     struct ox_api_error error;
     bool special = true;
@@ -307,8 +309,8 @@ static void tokenize(struct ox_exchange *x, const json_t *body)
         refuse(x, "content", "a string");
         return;
     }
-    if (!ox_api_read_bool(body, "parse_special", &special, &error) ||
-        !ox_api_read_bool(body, "with_pieces", &pieces, &error)) {
+    if (!ox_api_read_bool(&root, "parse_special", &special, &error) ||
+        !ox_api_read_bool(&root, "with_pieces", &pieces, &error)) {
         ox_exchange_fail(x, &error);
         return;
     }

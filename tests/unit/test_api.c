@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the APIs share: members of requests at their limits, errors of the library as HTTP's, server-sent events, counts.
+ * What the APIs share: sampling options of requests, errors of the library as HTTP's, server-sent events, counts.
  */
 #include <math.h>
 
@@ -56,36 +56,6 @@ static void test_errors(void)
            strcmp(error.message, "5 x") == 0 && error.param[0] == '\0',
        "a refusal");
     OK(!ox_api_refuse_nomem(&error) && error.http_status == 503, "no memory");
-}
-
-/* One member of a kind. */
-static void test_members(void)
-{
-    json_t *body =
-        api_tree(ox_str_c("{\"one\": 1, \"half\": 0.5, \"big\": 9223372036854775807, \"yes\": true, \"none\": "
-                          "null, \"text\": \"5\"}"));
-    struct ox_api_error error = {0};
-    float x = 7.0F;
-    int64_t n = 7;
-    bool flag = false;
-    OK(ox_api_read_real(body, "missing", 0, 1, &x, &error) && ox_api_read_real(body, "none", 0, 1, &x, &error) &&
-           x == 7.0F,
-       "a number that is not there");
-    OK(ox_api_read_real(body, "one", 0, 1, &x, &error) && x == 1.0F, "the limit itself");
-    OK(ox_api_read_real(body, "half", 0.5, 1, &x, &error) && x == 0.5F, "the lower one");
-    OK(!ox_api_read_real(body, "one", 0, 0.99, &x, &error) && strcmp(error.param, "one") == 0, "above");
-    OK(!ox_api_read_real(body, "half", 0.6, 1, &x, &error) && strstr(error.message, "from 0.6 to 1") != NULL, "below");
-    OK(!ox_api_read_real(body, "text", 0, 10, &x, &error) && x == 0.5F, "a text is no number");
-    OK(ox_api_read_natural(body, "none", 0, 1, &n, &error) && n == 7, "a count that is not there");
-    OK(ox_api_read_natural(body, "one", 1, 1, &n, &error) && n == 1, "both limits");
-    OK(!ox_api_read_natural(body, "one", 2, 3, &n, &error) && !ox_api_read_natural(body, "one", -3, 0, &n, &error),
-       "beyond them");
-    OK(!ox_api_read_natural(body, "half", 0, 1, &n, &error) && error.http_status == 400, "half is no count");
-    OK(ox_api_read_natural(body, "big", 0, INT64_MAX, &n, &error) && n == INT64_MAX, "the largest");
-    OK(ox_api_read_bool(body, "yes", &flag, &error) && flag, "true");
-    OK(ox_api_read_bool(body, "none", &flag, &error) && flag, "not there");
-    OK(!ox_api_read_bool(body, "one", &flag, &error) && strcmp(error.param, "one") == 0, "1 is not true");
-    json_decref(body);
 }
 
 static void test_sampling(void)
@@ -239,7 +209,6 @@ int main(void)
 {
     test_keep();
     test_errors();
-    test_members();
     test_sampling();
     test_model();
     test_wrong_sampling();
