@@ -349,7 +349,8 @@ bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at)
         return false;
     }
     json_t *conversation = json_object();
-    if (talk->system.len > 0 && talk->messages != NULL) {
+    const bool is_silent = json_array_size(talk->messages) == 0; /* a conversation has one message at least */
+    if ((talk->system.len > 0 || is_silent) && talk->messages != NULL) {
         json_t *system = message("system", text_of(&talk->system));
         if (system == NULL || json_array_insert_new(talk->messages, 0, system) != 0) {
             talk->system.failed = true;

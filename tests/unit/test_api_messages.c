@@ -39,6 +39,9 @@ static void test_messages(void)
                 "{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"Late.\"}]}]}",
                 "instructions become one, late ones keep their place");
     api_is_read(api, &context,
+                HEAD "\"messages\": [{\"role\": \"system\", \"content\": \"\"}, {\"role\": \"system\"}]}",
+                "{\"messages\": [{\"role\": \"system\", \"content\": \"\"}]}", "instructions that say nothing");
+    api_is_read(api, &context,
                 HEAD
                 "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"source\": {\"type\": "
                 "\"base64\", \"media_type\": \"image/png\", \"data\": \"QUJD\"}}, {\"type\": \"image\", \"source\": "
