@@ -64,11 +64,9 @@ bool ox_talk_read(const struct ox_api_context *context, json_t *body, struct ox_
         .error = error,
         .messages = json_array(),
         .call_ids = json_object(),
-        .names = json_object(),
     };
     const bool ok = begin(&talk, body, &root) && read(&talk, &root);
     json_decref(talk.tools);
-    json_decref(talk.names);
     json_decref(talk.messages);
     json_decref(talk.calls);
     json_decref(talk.call_ids);
@@ -268,7 +266,6 @@ static bool add_tool(struct ox_talk *talk, const struct ox_json_at *at, const ch
         talk->tools = json_array();
     }
     ox_json_append(&talk->tools, tool);
-    ox_json_set(&talk->names, ox_buf_text(&full), json_true());
     ox_buf_fini(&full);
     talk->strict = talk->strict || strict;
     return talk->tools != NULL || ox_api_refuse_nomem(talk->error);
@@ -328,17 +325,45 @@ static bool hold_calls(const struct ox_talk *talk)
     return ox_api_hold_calls(talk->context, talk->ask, &calls, talk->error);
 }
 
+/* Is this the name of a function within some namespace? */
+static bool is_within(struct ox_str full, struct ox_str name)
+{
+    const size_t len = name.len + strlen(OX_TALK_WITHIN);
+    return full.len > len && ox_str_starts(ox_str_make(full.ptr + full.len - len, len), ox_str_c(OX_TALK_WITHIN)) &&
+           ox_str_equal(ox_str_make(full.ptr + full.len - name.len, name.len), name);
+}
+
+/* The full name of the tool that a client calls so: with its namespace, or without where no other has it; NULL: none. */
+static const char *find_tool(const struct ox_talk *talk, struct ox_str name)
+{
+    const char *found = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(talk->tools); i++) {
+        const json_t *function = json_object_get(json_array_get(talk->tools, i), "function");
+        const json_t *full = json_object_get(function, "name");
+        if (ox_str_equal(ox_json_text(full), name)) {
+            return json_string_value(full);
+        }
+        if (is_within(ox_json_text(full), name)) {
+            found = json_string_value(full);
+            n++;
+        }
+    }
+    return n == 1 ? found : NULL;
+}
+
 /* Do choice and tools go together? */
-static bool check_choice(const struct ox_talk *talk, const struct ox_json_at *choice_at)
+static bool check_choice(struct ox_talk *talk, const struct ox_json_at *choice_at)
 {
     const bool has_tools = json_array_size(talk->tools) > 0;
     if (talk->choice == OX_TALK_REQUIRED && !has_tools) {
         return ox_api_refuse_at(choice_at, "a call is wanted, but there are no tools", talk->error);
     }
-    if (talk->tool != NULL && json_object_get(talk->names, talk->tool) == NULL) {
-        return ox_api_refuse_at(choice_at, "there is no tool of this name", talk->error);
+    if (talk->tool == NULL) {
+        return true;
     }
-    return true;
+    talk->tool = find_tool(talk, ox_str_c(talk->tool));
+    return talk->tool != NULL || ox_api_refuse_at(choice_at, "there is no tool of this name", talk->error);
 }
 
 bool ox_talk_finish(struct ox_talk *talk, const struct ox_json_at *choice_at)

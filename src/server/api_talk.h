@@ -25,7 +25,6 @@ struct ox_talk {
     bool single;      /* at most one call */
     bool strict;      /* a tool wants its arguments to validate */
     json_t *tools;    /* owned, as all trees; NULL: none yet */
-    json_t *names;    /* the tools' names, an object */
     json_t *messages;
     size_t n_media;
     struct ox_buf system;

@@ -160,6 +160,11 @@ static void test_constraints(void)
         {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"function\", \"name\": \"add\"}, "
          "\"parallel_tool_calls\": false}",
          OXCART_CONSTRAINT_TOOLS_REQUIRED, "add", 1, true},
+        {"{" ASKS ", \"tools\": [" CRM ", " TOOL
+         "], \"tool_choice\": {\"type\": \"function\", \"name\": \"crm.list\"}}",
+         OXCART_CONSTRAINT_TOOLS_REQUIRED, "crm.list", 0, true},
+        {"{" ASKS ", \"tools\": [" CRM ", " TOOL "], \"tool_choice\": {\"type\": \"function\", \"name\": \"list\"}}",
+         OXCART_CONSTRAINT_TOOLS_REQUIRED, "crm.list", 0, true},
         {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": \"none\", \"parallel_tool_calls\": false}",
          OXCART_CONSTRAINT_NONE, NULL, 0, false},
         {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": \"auto\", \"parallel_tool_calls\": false}",
@@ -321,6 +326,12 @@ static void test_refusals(void)
         {"{" ASKS ", \"tool_choice\": {\"type\": \"function\"}}", "tool_choice.name", "name"},
         {"{" ASKS ", \"tools\": [" TOOL "], \"tool_choice\": {\"type\": \"function\", \"name\": \"x\"}}", "tool_choice",
          "this name"},
+        {"{" ASKS ", \"tools\": [" CRM "], \"tool_choice\": {\"type\": \"function\", \"name\": \"ist\"}}",
+         "tool_choice", "this name"},
+        {"{" ASKS ", \"tools\": [" CRM
+         ", {\"type\": \"namespace\", \"name\": \"b\", \"tools\": [{\"type\": \"function\", "
+         "\"name\": \"list\"}]}], \"tool_choice\": {\"type\": \"function\", \"name\": \"list\"}}",
+         "tool_choice", "this name"},
         {"{" ASKS ", \"previous_response_id\": \"resp_1\"}", "previous_response_id", "not stored"},
         {"{" ASKS ", \"conversation\": {\"id\": \"x\"}}", "conversation", "not stored"},
         {"{" ASKS ", \"prompt\": {\"id\": \"x\"}}", "prompt", "not stored"},
