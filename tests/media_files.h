@@ -29,6 +29,9 @@ void media_jpeg_turn(struct ox_buf *jpeg, int orientation);
 
 void media_bmp(struct ox_buf *out, const uint8_t *pixels, size_t height, size_t width);
 
+/* A BMP whose pixels are indices of 1, 4 or 8 bits, of all values, and whose palette has n_colours, none of them grey. */
+void media_bmp_palette(struct ox_buf *out, size_t height, size_t width, int bits, size_t n_colours);
+
 /* GIF with a palette of 6 x 6 x 6 colours: each value is cut to a multiple of 51. */
 void media_gif(struct ox_buf *out, const uint8_t *pixels, size_t height, size_t width);
 

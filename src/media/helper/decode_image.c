@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which decoder a picture's first bytes ask for.
+ * Which decoder a picture's first bytes ask for; and what is done with the picture.
  */
 #include <stdbool.h>
 #include <string.h>
 
 #include "media/helper/decode.h"
+#include "media/helper/exif.h"
 
 static bool begins(const uint8_t *file, size_t len, size_t at, const char *bytes, size_t n)
 {
@@ -24,4 +25,27 @@ enum ox_status ox_decode_image(const uint8_t *file, size_t len, const struct ox_
                             len == 0 ? "an empty file" : "something else");
     }
     return ox_decode_stb(file, len, request, out, err);
+}
+
+enum ox_status ox_send_image(const uint8_t *file, size_t len, const struct ox_request *request, struct ox_error *err)
+{
+    struct ox_picture picture = {0};
+    struct ox_answer answer;
+    memset(&answer, 0, sizeof answer);
+    answer.info.n_frames = 1;
+    answer.info.n_sampled_frames = 1;
+    answer.info.n_source_frames = 1;
+    enum ox_status status = ox_decode_image(file, len, request, &picture, err);
+    if (status == OX_OK) {
+        status = ox_picture_turn(&picture, ox_exif_orientation(file, len), err);
+    }
+    if (status == OX_OK) {
+        status = ox_answer_frame(&answer, &picture, 0, request->numbers[OX_OPERAND_MAX_PIXELS], err);
+    }
+    if (status == OX_OK) {
+        status = ox_answer_end(err);
+    }
+    ox_answer_fini(&answer);
+    ox_picture_fini(&picture);
+    return status;
 }

@@ -3,12 +3,10 @@
  * oxcart-media, the decoder of pictures: started by liboxcart with a file on descriptor 0 and a pipe on descriptor 1,
  * never by a person.
  */
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "media/helper/decode.h"
-#include "media/helper/exif.h"
 #include "media/helper/helper.h"
 
 struct input {
@@ -35,25 +33,7 @@ static enum ox_status map_input(void *user, struct ox_error *err)
 static enum ox_status decode(void *user, const struct ox_request *request, struct ox_error *err)
 {
     const struct input *input = user;
-    struct ox_picture picture = {0};
-    struct ox_answer answer;
-    memset(&answer, 0, sizeof answer);
-    answer.info.n_frames = 1;
-    answer.info.n_sampled_frames = 1;
-    answer.info.n_source_frames = 1;
-    enum ox_status status = ox_decode_image(input->file, input->len, request, &picture, err);
-    if (status == OX_OK) {
-        status = ox_picture_turn(&picture, ox_exif_orientation(input->file, input->len), err);
-    }
-    if (status == OX_OK) {
-        status = ox_answer_frame(&answer, &picture, 0, request->numbers[OX_OPERAND_MAX_PIXELS], err);
-    }
-    if (status == OX_OK) {
-        status = ox_answer_end(err);
-    }
-    ox_answer_fini(&answer);
-    ox_picture_fini(&picture);
-    return status;
+    return ox_send_image(input->file, input->len, request, err);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * JPEG, PNG, GIF (first frame) and BMP by stb_image, which is compiled in here. It gets its memory through a budget
- * that the picture's size explains: a small picture that unpacks to gigabytes is refused as soon as it tries.
+ * that the picture's size explains: a small picture that unpacks to gigabytes is refused as soon as it tries. It gets
+ * its bytes through a reader that notices when it wants more than there are: stb itself would go on with zeros.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -56,7 +57,8 @@ static void *budget_realloc(void *p, size_t old, size_t len)
         budget.refused = true;
         return NULL;
     }
-    char *block = ox_realloc(p == NULL ? NULL : (char *)p - HEAD_BYTES, 1, bytes);
+    /* Zeroed, since stb does not write every pixel of a broken picture: the same file shall give the same picture. */
+    char *block = p == NULL ? ox_calloc(bytes, 1) : ox_realloc((char *)p - HEAD_BYTES, 1, bytes);
     if (block == NULL) {
         budget.refused = true;
         return NULL;
@@ -76,6 +78,40 @@ static void budget_free(void *p)
         ox_free((char *)p - HEAD_BYTES);
     }
 }
+
+/* What stb reads from. */
+struct input {
+    const uint8_t *at;
+    size_t left;
+    bool wanted_more; /* than there is */
+};
+
+static int input_read(void *user, char *room, int len)
+{
+    struct input *input = user;
+    const size_t n = input->left < (size_t)len ? input->left : (size_t)len;
+    input->wanted_more = input->wanted_more || n == 0;
+    memcpy(room, input->at, n);
+    input->at += n;
+    input->left -= n;
+    return (int)n;
+}
+
+static void input_skip(void *user, int n)
+{
+    struct input *input = user;
+    const size_t n_skipped = input->left < (size_t)n ? input->left : (size_t)n;
+    input->at += n_skipped;
+    input->left -= n_skipped;
+}
+
+static int input_end(void *user)
+{
+    const struct input *input = user;
+    return input->left == 0;
+}
+
+static const stbi_io_callbacks reader = {input_read, input_skip, input_end};
 
 /* How often the marker that begins a scan stands in a JPEG file (once too often for a thumbnail in it). */
 static uint64_t count_scans(const uint8_t *file, size_t len)
@@ -102,9 +138,13 @@ static enum ox_status check_scans(const uint8_t *file, size_t len, uint64_t pixe
     return OX_OK;
 }
 
-static enum ox_status broken(struct ox_error *err)
+/* Why stb has failed, or may not be believed. */
+static enum ox_status broken(const struct input *input, struct ox_error *err)
 {
     const char *reason = stbi_failure_reason();
+    if (input->wanted_more) {
+        return ox_error_set(err, OX_E_FORMAT, "cannot be decoded: it ends too early");
+    }
     return ox_error_set(err, OX_E_FORMAT, "cannot be decoded: %s", reason != NULL ? reason : "no reason given");
 }
 
@@ -121,38 +161,22 @@ static enum ox_status check_png(const uint8_t *file, size_t len, const struct ox
     return ox_request_check(request, sides[1], sides[0], err);
 }
 
-enum ox_status ox_decode_stb(const uint8_t *file, size_t len, const struct ox_request *request, struct ox_picture *out,
-                             struct ox_error *err)
+/* Decode a file whose size is known and allowed. */
+static enum ox_status load(const uint8_t *file, size_t len, int height, int width, struct ox_picture *out,
+                           struct ox_error *err)
 {
-    int width = 0;
-    int height = 0;
-    int channels = 0;
-    if (len > INT_MAX) {
-        return ox_error_set(err, OX_E_LIMIT, "longer than %d bytes", INT_MAX);
-    }
-    enum ox_status status = check_png(file, len, request, err);
-    if (status != OX_OK) {
-        return status;
-    }
-    budget.left = FIXED_BYTES;
-    if (stbi_info_from_memory(file, (int)len, &width, &height, &channels) == 0 || width <= 0 || height <= 0) {
-        return broken(err);
-    }
     const uint64_t pixels = (uint64_t)height * (uint64_t)width;
-    status = ox_request_check(request, (uint64_t)height, (uint64_t)width, err);
-    if (status == OX_OK) {
-        status = check_scans(file, len, pixels, err);
-    }
-    if (status != OX_OK) {
-        return status;
-    }
+    int channels = 0;
+    struct input input = {file, len, false};
     budget.left = FIXED_BYTES + FILE_SHARE * len + PIXEL_BYTES * pixels;
-    uint8_t *rgb = stbi_load_from_memory(file, (int)len, &width, &height, &channels, 3);
+    budget.refused = false;
+    uint8_t *rgb = stbi_load_from_callbacks(&reader, &input, &width, &height, &channels, 3);
     if (rgb == NULL && budget.refused) {
         return ox_error_set(err, OX_E_LIMIT, "needs more memory than a picture of %d x %d pixels may", width, height);
     }
-    if (rgb == NULL) {
-        return broken(err);
+    if (rgb == NULL || input.wanted_more) {
+        budget_free(rgb);
+        return broken(&input, err);
     }
     if ((uint64_t)height * (uint64_t)width != pixels) {
         budget_free(rgb);
@@ -163,4 +187,31 @@ enum ox_status ox_decode_stb(const uint8_t *file, size_t len, const struct ox_re
     out->height = (size_t)height;
     out->width = (size_t)width;
     return OX_OK;
+}
+
+enum ox_status ox_decode_stb(const uint8_t *file, size_t len, const struct ox_request *request, struct ox_picture *out,
+                             struct ox_error *err)
+{
+    int width = 0;
+    int height = 0;
+    int channels = 0;
+    struct input input = {file, len, false};
+    if (len > INT_MAX) {
+        return ox_error_set(err, OX_E_LIMIT, "longer than %d bytes", INT_MAX);
+    }
+    enum ox_status status = check_png(file, len, request, err);
+    if (status != OX_OK) {
+        return status;
+    }
+    budget.left = FIXED_BYTES;
+    budget.refused = false;
+    if (stbi_info_from_callbacks(&reader, &input, &width, &height, &channels) == 0 || width <= 0 || height <= 0) {
+        return broken(&input, err);
+    }
+    const uint64_t pixels = (uint64_t)height * (uint64_t)width;
+    status = ox_request_check(request, (uint64_t)height, (uint64_t)width, err);
+    if (status == OX_OK) {
+        status = check_scans(file, len, pixels, err);
+    }
+    return status == OX_OK ? load(file, len, height, width, out, err) : status;
 }
