@@ -52,7 +52,8 @@ static void test_cut(const char *name, const struct ox_buf *file, size_t n_neede
         struct ox_picture picture = {0};
         err = (struct ox_error){.code = OX_OK};
         const enum ox_status status = decode(file->ptr, len, &picture, &err);
-        fair = status == OX_OK ? len >= n_needed && same(&picture, &whole) : status == OX_E_FORMAT && err.code == status;
+        fair =
+            status == OX_OK ? len >= n_needed && same(&picture, &whole) : status == OX_E_FORMAT && err.code == status;
         if (!fair) {
             NOTE("%zu of %zu bytes: status %d, %s", len, file->len, (int)status, err.message);
         }
@@ -101,9 +102,8 @@ static void test_webp_cut(void)
     for (int lossless = 0; lossless < 2; lossless++) {
         struct ox_buf file = {0};
         uint8_t *bytes = NULL;
-        const size_t len =
-            lossless ? WebPEncodeLosslessRGB(pixels, (int)WIDTH, (int)HEIGHT, (int)WIDTH * 3, &bytes)
-                     : WebPEncodeRGB(pixels, (int)WIDTH, (int)HEIGHT, (int)WIDTH * 3, 90.0F, &bytes);
+        const size_t len = lossless ? WebPEncodeLosslessRGB(pixels, (int)WIDTH, (int)HEIGHT, (int)WIDTH * 3, &bytes)
+                                    : WebPEncodeRGB(pixels, (int)WIDTH, (int)HEIGHT, (int)WIDTH * 3, 90.0F, &bytes);
         ox_buf_add(&file, bytes, len);
         WebPFree(bytes);
         test_cut(lossless ? "WebP without loss" : "WebP", &file, file.len / 2);
@@ -145,16 +145,53 @@ static void test_short_palette(void)
             good = fill_stack(i * 171) % 171 == 0 && good;
             good = decode(file.ptr, file.len, &pictures[i], &err) == OX_OK && good;
         }
-        OK(good && same(&pictures[0], &pictures[1]), "a BMP of %d bits and 2 colours is the same picture twice %s", bits,
-           err.message);
+        OK(good && same(&pictures[0], &pictures[1]), "a BMP of %d bits and 2 colours is the same picture twice %s",
+           bits, err.message);
         ox_picture_fini(&pictures[0]);
         ox_picture_fini(&pictures[1]);
     }
     ox_buf_fini(&file);
 }
 
+/* What a helper may be asked, and what it refuses before it looks at anything. */
+static void test_operands(void)
+{
+    static const char *const good[] = {"3136", "1", "1", "1", "4607182418800017408", "1", "1", "1"};
+    static const struct {
+        size_t place;
+        const char *text;
+    } wrong[] = {
+        {OX_OPERAND_MAX_PIXELS, "3135"},
+        {OX_OPERAND_MAX_VIDEO_PIXELS, "0"},
+        {OX_OPERAND_MAX_SOURCE_PIXELS, "0"},
+        {OX_OPERAND_MAX_FRAMES, "0"},
+        {OX_OPERAND_FPS_BITS, "0"},
+        {OX_OPERAND_MAX_BYTES, "0"},
+        {OX_OPERAND_TIMEOUT_S, "0"},
+        {OX_OPERAND_MAX_FRAMES, "-1"},
+        {OX_OPERAND_MAX_FRAMES, ""},
+        {OX_OPERAND_MAX_FRAMES, "1 "},
+        {OX_OPERAND_MAX_FRAMES, "x"},
+        {OX_OPERAND_MAX_FRAMES, "18446744073709551616"},
+        {OX_OPERAND_FPS_BITS, "13830554455654793216"}, /* -1 */
+        {OX_OPERAND_FPS_BITS, "9218868437227405312"},  /* infinity */
+        {OX_OPERAND_FPS_BITS, "9221120237041090560"},  /* not a number */
+    };
+    struct ox_request found;
+    OK(ox_request_read(OX_N_OPERANDS, good, &found) && found.numbers[OX_OPERAND_MAX_PIXELS] == 3136, "operands");
+    OK(!ox_request_read(OX_N_OPERANDS - 1, good, &found), "too few");
+    OK(!ox_request_read(OX_N_OPERANDS + 1, good, &found), "too many");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *texts[OX_N_OPERANDS];
+        memcpy(texts, good, sizeof texts);
+        texts[wrong[i].place] = wrong[i].text;
+        OK(!ox_request_read(OX_N_OPERANDS, texts, &found), "operand %zu: \"%s\"", wrong[i].place, wrong[i].text);
+    }
+}
+
 int main(void)
 {
+    test_operands();
     test_all_cut();
     test_webp_cut();
     test_short_palette();

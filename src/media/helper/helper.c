@@ -6,23 +6,9 @@
 
 #include <unistd.h>
 
-#include "base/str.h"
 #include "media/helper/jail.h"
 
 enum { DONE = 0, FAILED = 1, WRONG_USE = 2 };
-
-static bool read_operands(int argc, char **argv, struct ox_request *request)
-{
-    if (argc != OX_N_OPERANDS + 1) {
-        return false;
-    }
-    for (size_t i = 0; i < OX_N_OPERANDS; i++) {
-        if (!ox_str_to_u64(ox_str_c(argv[1 + i]), &request->numbers[i])) {
-            return false;
-        }
-    }
-    return true;
-}
 
 void ox_helper_run(int argc, char **argv, const struct ox_helper *helper)
 {
@@ -30,7 +16,7 @@ void ox_helper_run(int argc, char **argv, const struct ox_helper *helper)
     struct ox_request request;
     struct ox_error err = {.code = OX_OK};
     enum ox_status status = OX_OK;
-    if (!read_operands(argc, argv, &request)) {
+    if (argc < 1 || !ox_request_read((size_t)argc - 1, (const char *const *)argv + 1, &request)) {
         ox_jail_exit(write(STDERR_FILENO, text, sizeof text - 1) > 0 ? WRONG_USE : FAILED);
     }
     if (helper->prepare != NULL) {

@@ -6,14 +6,32 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/ckd.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "media/media.h"
 #include "media/resize.h"
 
 #define CHANNELS ((size_t)3)
+
+bool ox_request_read(size_t n, const char *const *operands, struct ox_request *request)
+{
+    double fps;
+    if (n != OX_N_OPERANDS) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!ox_str_to_u64(ox_str_c(operands[i]), &request->numbers[i]) || request->numbers[i] == 0) {
+            return false;
+        }
+    }
+    memcpy(&fps, &request->numbers[OX_OPERAND_FPS_BITS], sizeof fps);
+    return request->numbers[OX_OPERAND_MAX_PIXELS] >= OX_MEDIA_MIN_PIXELS && fps > 0.0 && isfinite(fps);
+}
 
 static enum ox_status send_bytes(const void *bytes, size_t len, struct ox_error *err)
 {

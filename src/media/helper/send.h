@@ -5,6 +5,7 @@
 #ifndef OX_MEDIA_HELPER_SEND_H
 #define OX_MEDIA_HELPER_SEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@
 struct ox_request {
     uint64_t numbers[OX_N_OPERANDS];
 };
+
+/* Read the n operands of protocol.h. False, and *request is not to be used, unless all are there and mean something: a
+ * decoder may divide by any of them. */
+bool ox_request_read(size_t n, const char *const *operands, struct ox_request *request);
 
 /* An answer on its way. All zero is one not begun. */
 struct ox_answer {
