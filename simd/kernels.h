@@ -23,7 +23,8 @@
  * Two kinds: `pack` may round to BF16 where the level's matrix unit wants it (levels avx512bf16, amx, neonbf16),
  * `pack_exact` keeps every bit of F32. Where nothing is rounded both are rows of F32, one after the other.
  *
- * operand_bytes, exact_bytes: of one token of n_cols columns; a multiple of 4.
+ * operand_bytes, exact_bytes: of one token of n_cols columns; a multiple of 4. Where more columns take as many bytes, an
+ * operand of n_cols is also one of these, with zeros in them.
  * pack, pack_exact: columns [begin, end) of a group of n <= OX_GROUP_TOKENS tokens into the group at `out`. rows[i]:
  * these columns of token i. begin is a multiple of OX_PACK_COLS, end too unless it is n_cols; a group is whole when
  * calls have covered [0, n_cols), in any order and from any thread. */

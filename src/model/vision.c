@@ -16,8 +16,8 @@
  * less than 512 at the released sizes (bench_vision --cpu-time=1, 576 patches, level avx512, Xeon with 2 MiB). */
 #define CHUNK_ROWS ((size_t)256)
 
-/* What is done with the result of a product, by the worker that has computed it. */
-enum then { THEN_NOTHING, THEN_GELU, THEN_ADD };
+/* Rows of a matrix whose results are kept in a panel, until what follows has read them from the second cache. */
+#define PANEL_ROWS ((size_t)256)
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -70,12 +70,17 @@ static void size_vision(const struct ox_model *model, size_t max_patches, struct
     s->head_dim = v->hidden / v->n_heads;
     s->half = 3 * (2 * (s->head_dim / 2) / 3 / 2);
     s->head_bytes = kernels->operand_bytes(s->head_dim);
+    s->head_width = s->head_dim;
+    while (kernels->operand_bytes(s->head_width + 1) == s->head_bytes) {
+        s->head_width++;
+    }
     s->bf16 = s->head_bytes < kernels->exact_bytes(s->head_dim);
     s->element_bytes = s->bf16 ? 2 : sizeof(float);
-    const size_t room = kernels->attend_room(OX_GROUP_TOKENS, OX_VISION_TILE_KEYS, s->head_dim);
+    const size_t room = kernels->attend_room(OX_GROUP_TOKENS, OX_VISION_TILE_KEYS, s->head_width);
     s->attend_floats = whole_lines((room + sizeof(float) - 1) / sizeof(float));
-    s->worker_floats = whole_lines(s->attend_floats + OX_VISION_TILE_QUERIES *
-                                                          (s->head_dim + sizeof(struct ox_softmax) / sizeof(float)));
+    const size_t tile = s->attend_floats +
+                        OX_VISION_TILE_QUERIES * (s->head_width + sizeof(struct ox_softmax) / sizeof(float));
+    s->worker_floats = whole_lines(larger(tile, s->chunk * PANEL_ROWS));
 }
 
 static void place_chunk(struct layout *l, const struct ox_model *model, struct ox_vision *s)
@@ -85,15 +90,14 @@ static void place_chunk(struct layout *l, const struct ox_model *model, struct o
     const size_t text = model->config->hidden;
     const size_t widest = larger(v->inter, v->projector);
     const size_t square = v->merge * v->merge;
-    size_t input = larger(kernels->operand_bytes(v->hidden), kernels->exact_bytes(ox_vision_patch_values(model->config)));
+    size_t input = larger(kernels->operand_bytes(v->hidden), kernels->operand_bytes(ox_vision_patch_values(model->config)));
     input = larger(input, (kernels->operand_bytes(text * square) + square - 1) / square);
     s->normed = place(l, s->chunk, v->hidden, sizeof(float));
     s->q = place(l, s->chunk, v->hidden, sizeof(float));
     s->k = place(l, s->chunk, v->hidden, sizeof(float));
     s->v = place(l, s->chunk, v->hidden, sizeof(float));
     s->attended = place(l, s->chunk, v->hidden, sizeof(float));
-    s->inner = place(l, s->chunk, widest, sizeof(float));
-    s->projected = place(l, s->chunk, larger(text, v->hidden), sizeof(float));
+    s->projected = place(l, s->chunk, text, sizeof(float));
     s->input = place(l, s->chunk, input, 1);
     s->inner_input = place(l, s->chunk, kernels->operand_bytes(widest), 1);
     s->q_input = place(l, s->chunk, v->n_heads, s->head_bytes);
@@ -102,10 +106,10 @@ static void place_chunk(struct layout *l, const struct ox_model *model, struct o
 static void place_all(struct layout *l, const struct ox_model *model, struct ox_vision *s)
 {
     const struct ox_vision_config *v = &model->config->vision;
-    const size_t both = 2 * v->hidden * s->element_bytes;
+    const size_t row_bytes = v->n_heads * s->head_width * s->element_bytes;
     s->x = place(l, s->max_patches, v->hidden, sizeof(float));
-    s->keys = place(l, s->max_patches, larger(both, ox_vision_patch_values(model->config) * sizeof(float)), 1);
-    s->values = s->keys != NULL ? s->keys + s->max_patches * v->hidden * s->element_bytes : NULL;
+    s->keys = place(l, s->max_patches, larger(2 * row_bytes, ox_vision_patch_values(model->config) * sizeof(float)), 1);
+    s->values = s->keys != NULL ? s->keys + s->max_patches * row_bytes : NULL;
     s->cosine = place(l, s->max_patches, s->half, sizeof(float));
     s->sine = place(l, s->max_patches, s->half, sizeof(float));
     place_chunk(l, model, s);
@@ -160,9 +164,9 @@ float *ox_vision_patches(struct ox_vision *vision)
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
-/* y <- W x + bias for this worker's share of W's rows, and what comes then; onto: [n, W's rows] for THEN_ADD. */
+/* y [n, W's rows] <- W x + bias: this worker's share of W's rows. */
 static void affine(const struct ox_vision *vision, const struct ox_worker *worker, const struct ox_affine *w,
-                   const uint8_t *operand, size_t n, float *y, enum then then, float *onto)
+                   const uint8_t *operand, size_t n, float *y)
 {
     const struct ox_kernels *kernels = ox_vision_kernels(vision);
     const size_t stride = w->weight.rows;
@@ -171,12 +175,59 @@ static void affine(const struct ox_vision *vision, const struct ox_worker *worke
     ox_linear_share(worker, &w->weight, &begin, &end);
     ox_product(kernels, &w->weight, begin, end, operand, n, y + begin, stride);
     for (size_t i = 0; i < n && begin < end; i++) {
-        float *row = y + i * stride + begin;
-        kernels->add(row, w->bias + begin, end - begin);
-        if (then == THEN_GELU) {
-            kernels->gelu(row, end - begin);
-        } else if (then == THEN_ADD) {
-            kernels->add(onto + i * stride + begin, row, end - begin);
+        kernels->add(y + i * stride + begin, w->bias + begin, end - begin);
+    }
+}
+
+/* Room for the results of PANEL_ROWS rows for a chunk: [chunk, PANEL_ROWS]. */
+static float *panel_of(const struct ox_vision *vision, const struct ox_worker *worker)
+{
+    return vision->worker_room + worker->i_worker * vision->worker_floats;
+}
+
+/* onto [n, W's rows] += W x + bias: this worker's share, a panel at a time. */
+static void affine_add(const struct ox_vision *vision, const struct ox_worker *worker, const struct ox_affine *w,
+                       const uint8_t *operand, size_t n, float *onto)
+{
+    const struct ox_kernels *kernels = ox_vision_kernels(vision);
+    float *panel = panel_of(vision, worker);
+    size_t begin;
+    size_t end;
+    ox_linear_share(worker, &w->weight, &begin, &end);
+    for (size_t row = begin; row < end; row += PANEL_ROWS) {
+        const size_t len = end - row < PANEL_ROWS ? end - row : PANEL_ROWS;
+        ox_product(kernels, &w->weight, row, row + len, operand, n, panel, PANEL_ROWS);
+        for (size_t i = 0; i < n; i++) {
+            float *result = panel + i * PANEL_ROWS;
+            kernels->add(result, w->bias + row, len);
+            kernels->add(onto + i * w->weight.rows + row, result, len);
+        }
+    }
+}
+
+/* out <- operands of gelu(W x + bias): this worker's share, a panel at a time. */
+static void affine_gelu(const struct ox_vision *vision, const struct ox_worker *worker, const struct ox_affine *w,
+                        const uint8_t *operand, size_t n, uint8_t *out)
+{
+    const struct ox_kernels *kernels = ox_vision_kernels(vision);
+    const size_t out_bytes = kernels->operand_bytes(w->weight.rows);
+    float *panel = panel_of(vision, worker);
+    size_t begin;
+    size_t end;
+    ox_share(worker, w->weight.rows, OX_PACK_COLS, &begin, &end);
+    for (size_t row = begin; row < end; row += PANEL_ROWS) {
+        const size_t len = end - row < PANEL_ROWS ? end - row : PANEL_ROWS;
+        ox_product(kernels, &w->weight, row, row + len, operand, n, panel, PANEL_ROWS);
+        for (size_t i = 0; i < n; i += OX_GROUP_TOKENS) {
+            const size_t n_here = n - i < OX_GROUP_TOKENS ? n - i : OX_GROUP_TOKENS;
+            const float *rows[OX_GROUP_TOKENS];
+            for (size_t j = 0; j < n_here; j++) {
+                float *result = panel + (i + j) * PANEL_ROWS;
+                kernels->add(result, w->bias + row, len);
+                kernels->gelu(result, len);
+                rows[j] = result;
+            }
+            kernels->pack(rows, n_here, row, row + len, w->weight.rows, out + i * out_bytes);
         }
     }
 }
@@ -209,7 +260,7 @@ static void norm(const struct ox_vision *vision, const struct ox_worker *worker,
     }
 }
 
-/* x <- norm(Wp patch), with every bit of the patch: it is little work. Barriers inside. */
+/* x <- norm(Wp patch); the patch is rounded where the level rounds, as the model's authors do. Barriers inside. */
 static void embed(const struct ox_vision *vision, const struct ox_worker *worker, const struct ox_chunk *chunk)
 {
     const struct ox_kernels *kernels = ox_vision_kernels(vision);
@@ -223,11 +274,11 @@ static void embed(const struct ox_vision *vision, const struct ox_worker *worker
     ox_share(worker, chunk->n, OX_GROUP_TOKENS, &begin, &end);
     for (size_t i = begin; i < end; i += OX_GROUP_TOKENS) {
         const size_t n = end - i < OX_GROUP_TOKENS ? end - i : OX_GROUP_TOKENS;
-        ox_pack_group(kernels->pack_exact, patches + i * values, values, n, values,
-                      vision->input + i * kernels->exact_bytes(values));
+        ox_pack_group(kernels->pack, patches + i * values, values, n, values,
+                      vision->input + i * kernels->operand_bytes(values));
     }
     ox_barrier(worker);
-    ox_linear_exact(&vision->pass, worker, &weights->patch, vision->input, chunk->n, x);
+    ox_linear(&vision->pass, worker, &weights->patch, vision->input, chunk->n, x);
     ox_barrier(worker);
     for (size_t i = begin; i < end; i++) {
         kernels->layer_norm(x + i * hidden, weights->pre_norm.weight, weights->pre_norm.bias, hidden,
@@ -242,8 +293,8 @@ static void gather(const struct ox_vision *vision, const struct ox_worker *worke
 {
     norm(vision, worker, &w->norm1, chunk);
     ox_barrier(worker);
-    affine(vision, worker, &w->k, vision->input, chunk->n, vision->k, THEN_NOTHING, NULL);
-    affine(vision, worker, &w->v, vision->input, chunk->n, vision->v, THEN_NOTHING, NULL);
+    affine(vision, worker, &w->k, vision->input, chunk->n, vision->k);
+    affine(vision, worker, &w->v, vision->input, chunk->n, vision->v);
     ox_barrier(worker);
     ox_vision_store(vision, worker, chunk);
     ox_barrier(worker);
@@ -257,7 +308,7 @@ static void attend(const struct ox_vision *vision, const struct ox_worker *worke
     float *x = vision->x + chunk->begin * config->hidden;
     norm(vision, worker, &w->norm1, chunk);
     ox_barrier(worker);
-    affine(vision, worker, &w->q, vision->input, chunk->n, vision->q, THEN_NOTHING, NULL);
+    affine(vision, worker, &w->q, vision->input, chunk->n, vision->q);
     ox_barrier(worker);
     ox_vision_rotate(vision, worker, chunk);
     ox_barrier(worker);
@@ -265,15 +316,13 @@ static void attend(const struct ox_vision *vision, const struct ox_worker *worke
     ox_barrier(worker);
     pack(vision, worker, vision->attended, chunk->n, config->hidden, vision->input);
     ox_barrier(worker);
-    affine(vision, worker, &w->out, vision->input, chunk->n, vision->projected, THEN_ADD, x);
+    affine_add(vision, worker, &w->out, vision->input, chunk->n, x);
     ox_barrier(worker);
     norm(vision, worker, &w->norm2, chunk);
     ox_barrier(worker);
-    affine(vision, worker, &w->fc1, vision->input, chunk->n, vision->inner, THEN_GELU, NULL);
+    affine_gelu(vision, worker, &w->fc1, vision->input, chunk->n, vision->inner_input);
     ox_barrier(worker);
-    pack(vision, worker, vision->inner, chunk->n, config->inter, vision->inner_input);
-    ox_barrier(worker);
-    affine(vision, worker, &w->fc2, vision->inner_input, chunk->n, vision->projected, THEN_ADD, x);
+    affine_add(vision, worker, &w->fc2, vision->inner_input, chunk->n, x);
     ox_barrier(worker);
 }
 
@@ -287,21 +336,16 @@ static void merge(const struct ox_vision *vision, const struct ox_worker *worker
     const size_t n = chunk->n / square;
     pack(vision, worker, vision->x + chunk->begin * config->hidden, chunk->n, config->hidden, vision->input);
     ox_barrier(worker);
-    affine(vision, worker, &w->project1, vision->input, chunk->n, vision->inner, THEN_GELU, NULL);
+    affine_gelu(vision, worker, &w->project1, vision->input, chunk->n, vision->inner_input);
     ox_barrier(worker);
-    pack(vision, worker, vision->inner, chunk->n, config->projector, vision->inner_input);
-    ox_barrier(worker);
-    affine(vision, worker, &w->project2, vision->inner_input, chunk->n, vision->projected, THEN_NOTHING, NULL);
+    affine(vision, worker, &w->project2, vision->inner_input, chunk->n, vision->projected);
     ox_barrier(worker);
     /* the rows of a square stand one behind the other: together they are one row */
     pack(vision, worker, vision->projected, n, text * square, vision->input);
     ox_barrier(worker);
-    affine(vision, worker, &w->merge1, vision->input, n, vision->inner, THEN_GELU, NULL);
+    affine_gelu(vision, worker, &w->merge1, vision->input, n, vision->inner_input);
     ox_barrier(worker);
-    pack(vision, worker, vision->inner, n, config->projector, vision->inner_input);
-    ox_barrier(worker);
-    affine(vision, worker, &w->merge2, vision->inner_input, n, vision->features + chunk->begin / square * text,
-           THEN_NOTHING, NULL);
+    affine(vision, worker, &w->merge2, vision->inner_input, n, vision->features + chunk->begin / square * text);
     ox_barrier(worker);
 }
 

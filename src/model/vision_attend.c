@@ -2,7 +2,8 @@
  *
  * Attention of the vision tower: every patch of a segment attends to every other, head by head. The cache's attention
  * kernel serves: what it takes for a token's heads here are OX_GROUP_TOKENS patches that see the same keys. Keys come in
- * tiles with a running softmax, so that no matrix of all pairs ever exists. Source: vision.md 6, 6.1, 6.2.
+ * tiles with a running softmax, so that no matrix of all pairs ever exists. A head of 80 is stored as one of 96 where
+ * the level's operands are that wide anyway: matrix units take whole steps. Source: vision.md 6, 6.1, 6.2.
  */
 #include <math.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static void rotate(const struct ox_vision *vision, size_t i, float *head)
 /* Row `row` of head h among keys or values. */
 static uint8_t *stored_row(const struct ox_vision *vision, uint8_t *rows, size_t h, size_t row)
 {
-    return rows + (h * vision->max_patches + row) * vision->head_dim * vision->element_bytes;
+    return rows + (h * vision->max_patches + row) * vision->head_width * vision->element_bytes;
 }
 
 static void store(const struct ox_vision *vision, const float *head, uint8_t *to)
@@ -64,6 +65,8 @@ static void store(const struct ox_vision *vision, const float *head, uint8_t *to
     } else {
         kernels->store_f32(head, vision->head_dim, to);
     }
+    memset(to + vision->head_dim * vision->element_bytes, 0,
+           (vision->head_width - vision->head_dim) * vision->element_bytes);
 }
 
 void ox_vision_store(const struct ox_vision *vision, const struct ox_worker *worker, const struct ox_chunk *chunk)
@@ -114,7 +117,7 @@ struct tile {
     size_t i;
     size_t n;
     struct ox_softmax *soft; /* [n] */
-    float *sum;              /* [n, head_dim] */
+    float *sum;              /* [n, head_width] */
     void *room;
 };
 
@@ -132,14 +135,14 @@ static void attend_groups(const struct ox_vision *vision, const struct tile *til
     for (size_t g = 0; g < n_groups; g++) {
         const size_t at = from + g * rows;
         q[g] = queries(vision, tile->h, tile->i + at);
-        gathered[g] = (struct ox_gathered){tile->soft + at, tile->sum + at * vision->head_dim};
+        gathered[g] = (struct ox_gathered){tile->soft + at, tile->sum + at * vision->head_width};
         n_seen[g] = n_keys;
     }
     if (n_groups > 0 && vision->bf16) {
-        kernels->attend_bf16(q, gathered, n_seen, n_groups, rows, keys, values, n_keys, vision->head_dim, scale,
+        kernels->attend_bf16(q, gathered, n_seen, n_groups, rows, keys, values, n_keys, vision->head_width, scale,
                              tile->room);
     } else if (n_groups > 0) {
-        kernels->attend_f32(q, gathered, n_seen, n_groups, rows, keys, values, n_keys, vision->head_dim, scale,
+        kernels->attend_f32(q, gathered, n_seen, n_groups, rows, keys, values, n_keys, vision->head_width, scale,
                             tile->room);
     }
 }
@@ -151,7 +154,7 @@ static void attend_tile(const struct ox_vision *vision, const struct tile *tile)
     for (size_t i = 0; i < tile->n; i++) {
         tile->soft[i] = (struct ox_softmax){-INFINITY, 0.0F};
     }
-    memset(tile->sum, 0, tile->n * vision->head_dim * sizeof *tile->sum);
+    memset(tile->sum, 0, tile->n * vision->head_width * sizeof *tile->sum);
     for (size_t j = 0; j < vision->n; j += OX_VISION_TILE_KEYS) {
         const size_t n_keys = vision->n - j < OX_VISION_TILE_KEYS ? vision->n - j : OX_VISION_TILE_KEYS;
         attend_groups(vision, tile, 0, OX_GROUP_TOKENS, whole / OX_GROUP_TOKENS, j, n_keys);
@@ -159,8 +162,10 @@ static void attend_tile(const struct ox_vision *vision, const struct tile *tile)
     }
     for (size_t i = 0; i < tile->n; i++) {
         float *out = vision->attended + (tile->i + i) * config->hidden + tile->h * vision->head_dim;
+        const float *sum = tile->sum + i * vision->head_width;
+        const float factor = 1.0F / tile->soft[i].sum;
         for (size_t k = 0; k < vision->head_dim; k++) {
-            out[k] = tile->sum[i * vision->head_dim + k] / tile->soft[i].sum;
+            out[k] = sum[k] * factor;
         }
     }
 }
@@ -171,7 +176,7 @@ void ox_vision_attend(const struct ox_vision *vision, const struct ox_worker *wo
     float *room = vision->worker_room + worker->i_worker * vision->worker_floats;
     float *sum = room + vision->attend_floats;
     struct tile tile = {.room = room, .sum = sum};
-    tile.soft = (struct ox_softmax *)(void *)(sum + OX_VISION_TILE_QUERIES * vision->head_dim);
+    tile.soft = (struct ox_softmax *)(void *)(sum + OX_VISION_TILE_QUERIES * vision->head_width);
     size_t begin;
     size_t end;
     /* head by head, so that a worker's tiles share keys */

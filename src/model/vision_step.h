@@ -20,13 +20,14 @@ struct ox_vision {
     size_t max_patches;
     size_t chunk;     /* most rows of a chunk, a multiple of merge^2 */
     size_t head_dim;
+    size_t head_width; /* of a stored head: head_dim, and zeros as far as an operand of it reaches */
     size_t half;      /* pairs of a head that are rotated: three axes, one after the other */
     bool bf16;        /* keys and values are BF16: the level rounds operands anyway */
     size_t element_bytes; /* of keys and values */
     size_t head_bytes;    /* of an operand row of a head's queries */
     /* For the whole segment */
     float *x;         /* [max_patches, hidden] the residual stream */
-    uint8_t *keys;    /* [n_heads, max_patches, head_dim]; the segment's patches before there are any */
+    uint8_t *keys;    /* [n_heads, max_patches, head_width]; the segment's patches before there are any */
     uint8_t *values;  /* the same */
     float *cosine;    /* [max_patches, half] */
     float *sine;
@@ -36,7 +37,6 @@ struct ox_vision {
     float *k;
     float *v;
     float *attended;  /* [hidden] */
-    float *inner;     /* [inter or projector] */
     float *projected; /* [hidden of the text model] */
     uint8_t *input;   /* operands of whatever comes next */
     uint8_t *inner_input;
@@ -44,7 +44,8 @@ struct ox_vision {
     /* For each worker */
     size_t attend_floats;
     size_t worker_floats;
-    float *worker_room; /* [n_workers, worker_floats]: attention's scratch, then sums and softmaxes of a tile */
+    float *worker_room; /* [n_workers, worker_floats]: a panel of results, or attention's scratch, then sums and
+                           softmaxes of a tile */
     /* The segment in hand */
     size_t t;
     size_t h;
