@@ -72,7 +72,7 @@ struct ox_gathered {
 /* attend_*: attention of n_tokens > 0 tokens, n_heads queries each, over the keys of one block, which joins what
  * they have gathered. q[i]: token i's queries, an operand (pack) of n_heads rows of dim columns; it sees the first
  * n_seen[i] keys, 0 < n_seen[i] <= n_keys. keys and values: [n_keys, dim], contiguous, f32 or bf16. Scores are
- * q . key * scale. What a token gets does not depend on the others, nor on keys that it does not see, as long as their
+ * q . key * scale, scale > 0. What a token gets does not depend on the others, nor on keys that it does not see, as long as their
  * values are finite. room: attend_room(n_heads, n_keys, dim) bytes of scratch, aligned to 64.
  * Source: text-model.md 5.1, 5.2. */
 #define OX_ATTEND_PARAMETERS                                                                                           \

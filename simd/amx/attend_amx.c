@@ -10,13 +10,14 @@
  * sees take part, so it gets the same bits whatever else the block holds. All tiles have one shape.
  *
  * Cycles of a token with 16 heads, 128 keys of 128 dimensions, from the instructions' throughput on Sapphire Rapids:
- * 512 for the scores, about 1100 for their exponentials, 512 for the sums; pairing 512 a call.
+ * 512 for the scores, about 1000 for their weights, 512 for the sums; pairing 512 a call.
  *
  * A cache of F32, and a dim that no step divides, go level avx512's way.
  */
 #include <math.h>
 
 #include "simd/amx/vector_amx.h"
+#include "simd/wide/exp_wide.inc"
 
 /* Tiles: sums, left sides, right sides. */
 #define SUM_0 0
@@ -90,6 +91,88 @@ size_t OX_LEVEL(ox_attend_room)(size_t n_heads, size_t n_keys, size_t dim)
     const size_t tiles = dim % STEP_COLS == 0 ? at[N_PARTS] : 0;
     const size_t rows = rows_bytes(n_heads, dim) + OX_LEVEL_NAME(ox_attend_room, avx512)(n_heads, n_keys, dim);
     return tiles > rows ? tiles : rows;
+}
+
+/* ---- running softmaxes: level avx512's bits, 16 heads in a vector ------------------------------------------------ */
+
+/* What a sum that was taken relative to `max` is worth relative to `largest`. */
+OX_INLINE ox_vf worth(ox_vf max, ox_vf largest)
+{
+    const __mmask16 same = _mm512_cmp_ps_mask(max, largest, _CMP_EQ_OQ); /* also where both are infinite */
+    return _mm512_mask_mov_ps(ox_exp_wide(ox_v_sub(max, largest)), same, ox_v_set(1.0F));
+}
+
+/* n <= 16 softmaxes: their maxima and sums. */
+OX_INLINE void load_soft(const struct ox_softmax *soft, size_t n, ox_vf *max, ox_vf *sum)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    const ox_vf low = _mm512_maskz_loadu_ps(lanes_of(2 * n), soft);
+    const ox_vf high = n > 8 ? _mm512_maskz_loadu_ps(lanes_of(2 * n - 16), soft + 8) : ox_v_zero();
+    *max = _mm512_permutex2var_ps(low, even, high);
+    *sum = _mm512_permutex2var_ps(low, odd, high);
+}
+
+OX_INLINE void store_soft(struct ox_softmax *soft, size_t n, ox_vf max, ox_vf sum)
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    _mm512_mask_storeu_ps(soft, lanes_of(2 * n), _mm512_permutex2var_ps(max, low, sum));
+    if (n > 8) {
+        _mm512_mask_storeu_ps(soft + 8, lanes_of(2 * n - 16), _mm512_permutex2var_ps(max, high, sum));
+    }
+}
+
+/* sum <- sum * old + part_sum * new */
+OX_INLINE void merge_sums(float *sum, float old, const float *part_sum, float new, size_t dim)
+{
+    for (size_t k = 0; k < dim; k += 16) {
+        const __mmask16 lanes = lanes_of(dim - k);
+        const ox_vf scaled = ox_v_mul(_mm512_maskz_loadu_ps(lanes, sum + k), ox_v_set(old));
+        const ox_vf part = _mm512_maskz_loadu_ps(lanes, part_sum + k);
+        _mm512_mask_storeu_ps(sum + k, lanes, ox_v_fma(part, ox_v_set(new), scaled));
+    }
+}
+
+void OX_LEVEL(ox_attend_merge)(struct ox_softmax *OX_RESTRICT into, float *OX_RESTRICT sum,
+                               const struct ox_softmax *OX_RESTRICT part, const float *OX_RESTRICT part_sum, size_t n,
+                               size_t dim)
+{
+    for (size_t i = 0; i < n; i += HEADS) {
+        const size_t here = least(n - i, HEADS);
+        float old[HEADS];
+        float new[HEADS];
+        ox_vf max[2];
+        ox_vf total[2];
+        load_soft(into + i, here, &max[0], &total[0]);
+        load_soft(part + i, here, &max[1], &total[1]);
+        const ox_vf largest = ox_v_max(max[1], max[0]);
+        const ox_vf factors[2] = {worth(max[0], largest), worth(max[1], largest)};
+        const ox_vf scaled = ox_v_mul(total[0], factors[0]);
+        store_soft(into + i, here, largest, ox_v_add(scaled, ox_v_mul(total[1], factors[1])));
+        ox_v_store(old, factors[0]);
+        ox_v_store(new, factors[1]);
+        for (size_t h = 0; h < here; h++) {
+            merge_sums(sum + (i + h) * dim, old[h], part_sum + (i + h) * dim, new[h], dim);
+        }
+    }
+}
+
+/* Rounded by hand: the BF16 unit takes subnormal numbers for 0. */
+void OX_LEVEL(ox_store_bf16)(const float *OX_RESTRICT x, size_t n, void *OX_RESTRICT out)
+{
+    const __m512i half = _mm512_set1_epi32(0x7FFF);
+    for (size_t i = 0; i < n; i += 16) {
+        const __mmask16 lanes = lanes_of(n - i);
+        const ox_vf v = _mm512_maskz_loadu_ps(lanes, x + i);
+        const __m512i upper = _mm512_srli_epi32(bits_of(v), 16);
+        const __m512i last = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+        const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(bits_of(v), half), last);
+        const __m512i nearest = _mm512_srli_epi32(sum, 16);
+        const __mmask16 none = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+        const __m512i word = _mm512_mask_or_epi32(nearest, none, upper, _mm512_set1_epi32(0x40));
+        _mm256_mask_storeu_epi16((uint8_t *)out + 2 * i, lanes, _mm512_cvtepi32_epi16(word));
+    }
 }
 
 /* ---- level avx512's way ----------------------------------------------------------------------------------------- */
@@ -249,22 +332,19 @@ OX_INLINE void score_step(const struct block *b, const struct unit *unit, size_t
     }
 }
 
-/* exp(x) for x <= 0: the polynomial of simd/wide/exp_wide.inc; 0 below -87.33, NaN stays NaN. */
-OX_INLINE ox_vf exp_negative(ox_vf x)
+/* 2^y, 0 below y = -126, NaN stays NaN. A polynomial of degree 5 for y's fraction: largest relative error over [0, 1)
+ * 7.5e-8, in F32 1.5e-7. */
+OX_INLINE ox_vf power_of_two(ox_vf y)
 {
-    const ox_vf magic = ox_v_set(12582912.0F); /* 1.5 * 2^23: adding it rounds to an integer */
-    const ox_vf n = ox_v_sub(ox_v_fma(x, ox_v_set(1.44269504088896341F), magic), magic);
-    ox_vf r = ox_v_fma(n, ox_v_set(-0.693359375F), x);
-    r = ox_v_fma(n, ox_v_set(2.12194440e-4F), r);
-    ox_vf p = ox_v_set(1.9875691500e-4F);
-    p = ox_v_fma(p, r, ox_v_set(1.3981999507e-3F));
-    p = ox_v_fma(p, r, ox_v_set(8.3334519073e-3F));
-    p = ox_v_fma(p, r, ox_v_set(4.1665795894e-2F));
-    p = ox_v_fma(p, r, ox_v_set(1.6666665459e-1F));
-    p = ox_v_fma(p, r, ox_v_set(5.0000001201e-1F));
-    p = ox_v_fma(p, ox_v_mul(r, r), ox_v_add(r, ox_v_set(1.0F)));
-    const __mmask16 kept = _mm512_cmp_ps_mask(x, ox_v_set(-87.33F), _CMP_NLT_UQ);
-    return _mm512_maskz_scalef_ps(kept, p, n);
+    const ox_vf f = _mm512_reduce_ps(y, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    const __mmask16 kept = _mm512_cmp_ps_mask(y, ox_v_set(-126.0F), _CMP_NLT_UQ);
+    ox_vf p = ox_v_set(1.87757669e-3F);
+    p = ox_v_fma(p, f, ox_v_set(8.98933969e-3F));
+    p = ox_v_fma(p, f, ox_v_set(5.58263175e-2F));
+    p = ox_v_fma(p, f, ox_v_set(2.40153611e-1F));
+    p = ox_v_fma(p, f, ox_v_set(6.93153083e-1F));
+    p = ox_v_fma(p, f, ox_v_set(9.9999994e-1F));
+    return _mm512_maskz_mov_ps(kept, _mm512_scalef_ps(p, y));
 }
 
 /* Two keys' weights of 16 heads in pairs. */
@@ -276,40 +356,58 @@ OX_INLINE __m512i pair_weights(ox_vf even, ox_vf odd)
     return _mm512_permutexvar_epi16(order, round_pairs(even, odd));
 }
 
+/* Sums of weights over the even and the odd keys. */
+struct weighing {
+    ox_vf factor; /* of scores, to powers of two */
+    ox_vf offset;
+    ox_vf sums[2];
+};
+
+/* Scores of N keys, of 32 from j on, to their weights, zeros behind them. */
+OX_INLINE void weigh_step(const struct block *b, const float *scores, size_t N, size_t j, struct weighing *w)
+{
+    const size_t weights_bytes = round_up(b->n_keys, 32) * 2;
+    ox_vf pairs[16];
+    for (size_t i = 0; i < 16; i++) {
+        ox_vf e[2] = {ox_v_zero(), ox_v_zero()};
+        for (size_t k = 0; k < 2 && 2 * i + k < N; k++) {
+            const ox_vf score = ox_v_load(scores + (j + 2 * i + k) * HEADS);
+            e[k] = power_of_two(ox_v_fma(score, w->factor, w->offset));
+            w->sums[k] = ox_v_add(w->sums[k], e[k]);
+        }
+        pairs[i] = _mm512_castsi512_ps(pair_weights(e[0], e[1]));
+    }
+    ox_v_transpose(pairs);
+    for (size_t h = 0; h < HEADS; h++) {
+        _mm512_storeu_ps((void *)(b->weights + h * weights_bytes + j * 2), pairs[h]);
+    }
+}
+
 /* The unit's scores to weights exp(score - max), zeros up to a step; max and sum of each head. On the way the next
  * unit's scores, so that tiles and vectors work at once. */
 OX_INLINE void weigh(const struct block *b, const struct unit *unit, const struct unit *next, float *max, float *sum)
 {
-    const size_t weights_bytes = round_up(b->n_keys, 32) * 2;
-    const ox_vf scale = ox_v_set(b->scale);
     ox_vf largest = ox_v_set(-INFINITY);
-    ox_vf sums[2] = {ox_v_zero(), ox_v_zero()};
     for (size_t i = 0; i < unit->n_seen; i++) {
-        largest = ox_v_max(ox_v_mul(ox_v_load(unit->scores + i * HEADS), scale), largest);
+        largest = ox_v_max(ox_v_load(unit->scores + i * HEADS), largest);
     }
+    struct weighing w = {.factor = ox_v_set(b->scale * 1.44269504088896341F), .sums = {ox_v_zero(), ox_v_zero()}};
+    w.offset = ox_v_sub(ox_v_zero(), ox_v_mul(largest, w.factor));
     size_t j = 0;
-    for (; j < unit->n_seen; j += 32) {
-        ox_vf pairs[16];
+    for (; j + 32 <= unit->n_seen; j += 32) {
         score_step(b, next, j);
-        for (size_t i = 0; i < 16; i++) {
-            ox_vf e[2] = {ox_v_zero(), ox_v_zero()};
-            for (size_t k = 0; k < 2 && j + 2 * i + k < unit->n_seen; k++) {
-                const ox_vf score = ox_v_load(unit->scores + (j + 2 * i + k) * HEADS);
-                e[k] = exp_negative(ox_v_sub(ox_v_mul(score, scale), largest));
-                sums[k] = ox_v_add(sums[k], e[k]);
-            }
-            pairs[i] = _mm512_castsi512_ps(pair_weights(e[0], e[1]));
-        }
-        ox_v_transpose(pairs);
-        for (size_t h = 0; h < HEADS; h++) {
-            _mm512_storeu_ps((void *)(b->weights + h * weights_bytes + j * 2), pairs[h]);
-        }
+        weigh_step(b, unit->scores, 32, j, &w);
+    }
+    if (j < unit->n_seen) {
+        score_step(b, next, j);
+        weigh_step(b, unit->scores, unit->n_seen - j, j, &w);
+        j += 32;
     }
     for (; next != NULL && j < next->n_seen; j += 32) {
         score_step(b, next, j);
     }
-    ox_v_store(max, largest);
-    ox_v_store(sum, ox_v_add(sums[0], sums[1]));
+    ox_v_store(max, ox_v_mul(largest, ox_v_set(b->scale)));
+    ox_v_store(sum, ox_v_add(w.sums[0], w.sums[1]));
 }
 
 /* 16 T dimensions from k on: weights x values of the steps that have a key in sight. */
@@ -362,7 +460,7 @@ OX_INLINE void attend_unit(const struct block *b, const struct unit *unit, const
     for (size_t h = 0; h < unit->n_heads; h++) {
         part[h] = (struct ox_softmax){max[h], total[h]};
     }
-    OX_LEVEL_NAME(ox_attend_merge, avx512)
+    OX_LEVEL(ox_attend_merge)
     (to->soft + unit->head, to->sum + unit->head * b->dim, part, b->sums, unit->n_heads, b->dim);
 }
 

@@ -130,26 +130,18 @@ OX_INLINE float ox_v_reduce_max(ox_vf v)
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-/* x * 2^n for integral n; beyond the exponents of F32 only what clip_exp replaces. In two factors, none of them out of
- * range. */
+/* x * 2^n for integral n. */
 OX_INLINE ox_vf ox_v_times_power(ox_vf x, ox_vf n)
 {
-    const __m512i bias = _mm512_set1_epi32(127);
-    const __m512i e = _mm512_cvtps_epi32(n);
-    const __m512i half = _mm512_srai_epi32(e, 1);
-    const __m512i a = _mm512_slli_epi32(_mm512_add_epi32(half, bias), 23);
-    const __m512i b = _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(e, half), bias), 23);
-    return _mm512_mul_ps(_mm512_mul_ps(x, _mm512_castsi512_ps(a)), _mm512_castsi512_ps(b));
+    return _mm512_scalef_ps(x, n);
 }
 
-/* y, but 0 where x < low, infinity where x > high, x where x is NaN. */
+/* y, but 0 where x < low, infinity where x > high; y is NaN already where x is. */
 OX_INLINE ox_vf ox_v_clip_exp(ox_vf x, ox_vf y, float low, float high)
 {
-    const __mmask16 below = _mm512_cmp_ps_mask(x, _mm512_set1_ps(low), _CMP_LT_OQ);
+    const __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(low), _CMP_NLT_UQ);
     const __mmask16 above = _mm512_cmp_ps_mask(x, _mm512_set1_ps(high), _CMP_GT_OQ);
-    const __mmask16 none = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    const ox_vf bounded = _mm512_mask_blend_ps(below, y, _mm512_setzero_ps());
-    return _mm512_mask_blend_ps(none, _mm512_mask_blend_ps(above, bounded, _mm512_set1_ps(__builtin_inff())), x);
+    return _mm512_mask_mov_ps(_mm512_maskz_mov_ps(kept, y), above, _mm512_set1_ps(__builtin_inff()));
 }
 
 /* In place: lane j of v[i] to lane i of v[j]. */

@@ -234,7 +234,7 @@ static void attend_alone(struct check *check, attend_function function, const st
 
 static void check_attend(struct check *check, bool bf16, attend_function function)
 {
-    static const size_t dims[] = {1, 16, 24, 64, 128, 513};
+    static const size_t dims[] = {1, 16, 80, 96, 128, 513};
     static const size_t blocks[] = {1, 5, 8, 16, 32, 128};
     check_begin(check);
     const size_t dim = check_below(check, 2) == 0 ? dims[check_below(check, 6)] : 1 + check_below(check, 140);

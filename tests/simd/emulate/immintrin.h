@@ -170,6 +170,31 @@ static inline __m512i _mm512_srai_epi32(__m512i a, unsigned int n)
 #define _mm512_shuffle_f32x4(a, b, how)                                                                                \
     _mm512_castsi512_ps(_mm512_shuffle_i32x4(_mm512_castps_si512(a), _mm512_castps_si512(b), how))
 
+/* ---- exponents and fractions: not in SIMDe, or otherwise ------------------------------------------------------- */
+
+/* name(a, b): each of the 16 lanes x of a and y of b becomes `expression`. */
+#define EMULATE_LANE_PAIRS(name, expression)                                                                           \
+    static inline __m512 name(__m512 a, __m512 b)                                                                      \
+    {                                                                                                                  \
+        float x_lanes[16];                                                                                             \
+        float y_lanes[16];                                                                                             \
+        memcpy(x_lanes, &a, sizeof a);                                                                                 \
+        memcpy(y_lanes, &b, sizeof b);                                                                                 \
+        for (size_t i = 0; i < 16; i++) {                                                                              \
+            const float x = x_lanes[i];                                                                                \
+            const float y = y_lanes[i];                                                                                \
+            x_lanes[i] = (expression);                                                                                 \
+        }                                                                                                              \
+        memcpy(&a, x_lanes, sizeof a);                                                                                 \
+        return a;                                                                                                      \
+    }
+#undef _mm512_scalef_ps
+EMULATE_LANE_PAIRS(_mm512_scalef_ps, emulate_scalef(x, y))
+
+/* Only what is left above the next lower integer. */
+EMULATE_LANES(__m512, float, emulate_reduce_ps, __m512, float, 16, emulate_fraction(x))
+#define _mm512_reduce_ps(a, how) emulate_reduce_ps(a)
+
 /* ---- masks ----------------------------------------------------------------------------------------------------- */
 
 static inline __mmask64 _mm512_testn_epi8_mask(__m512i a, __m512i b)

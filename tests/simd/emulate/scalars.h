@@ -6,6 +6,8 @@
 #ifndef OX_TESTS_EMULATE_SCALARS_H
 #define OX_TESTS_EMULATE_SCALARS_H
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -31,6 +33,37 @@ static inline double emulate_fma_odd(float a, float b, float c)
 static inline float emulate_fma(float a, float b, float c)
 {
     return (float)emulate_fma_odd(a, b, c);
+}
+
+/* VSCALEFPS: x * 2^floor(y), rounded once. An infinite y decides where x is a quiet NaN. */
+static inline float emulate_scalef(float x, float y)
+{
+    const bool quiet = isnan(x) && (ox_bits_from_f32(x) & 0x00400000U) != 0;
+    if (isinf(y) && quiet) {
+        return y > 0.0F ? y : 0.0F;
+    }
+    if (isnan(x) || isnan(y)) {
+        return x + y;
+    }
+    if (isinf(y)) {
+        return x * (y > 0.0F ? y : 0.0F);
+    }
+    return (float)ldexp((double)x, (int)fmax(fmin(floor((double)y), 600.0), -600.0));
+}
+
+/* VREDUCEPS with M = 0, rounding down: x - floor(x), which is rounded down too, so that its zero is negative; but 0 for
+ * infinities. */
+static inline float emulate_fraction(float x)
+{
+    const double whole = floor((double)x);
+    if (isinf(x)) {
+        return 0.0F;
+    }
+    const float nearest = (float)((double)x - whole);
+    if (nearest == 0.0F) {
+        return -0.0F;
+    }
+    return whole + (double)nearest > (double)x ? nextafterf(nearest, -1.0F) : nearest;
 }
 
 /* A subnormal becomes the zero of its sign. */
