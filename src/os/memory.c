@@ -73,13 +73,19 @@ void ox_region_close(struct ox_region *region)
 
 /* ---- the kernel's files ----------------------------------------------------------------------------------------- */
 
-/* Read root + path; false if it is not there. */
-static bool read_kernel_file(const char *root, const char *path, struct ox_buf *text)
+/* Read root + path: OX_E_IO if it is not there, OX_E_NOMEM. */
+static enum ox_status load_kernel_file(const char *root, const char *path, struct ox_buf *text)
 {
     char whole[PATH_MAX];
     const int n = snprintf(whole, sizeof whole, "%s%s", root, path);
     ox_buf_clear(text);
-    return n > 0 && (size_t)n < sizeof whole && ox_file_read(whole, KERNEL_FILE_BYTES, text, NULL) == OX_OK;
+    return n > 0 && (size_t)n < sizeof whole ? ox_file_read(whole, KERNEL_FILE_BYTES, text, NULL) : OX_E_IO;
+}
+
+/* The same of a file that one can do without. */
+static bool read_kernel_file(const char *root, const char *path, struct ox_buf *text)
+{
+    return load_kernel_file(root, path, text) == OX_OK;
 }
 
 /* The next line of *rest, without its end; false at the end of the text. */
@@ -282,13 +288,14 @@ static uint64_t huge_page_bytes(const char *root, struct ox_buf *text)
 
 enum ox_status ox_memory_query_below(const char *root, struct ox_memory_info *out, struct ox_error *err)
 {
-    enum ox_status status = OX_OK;
     struct ox_memory_info info = {UINT64_MAX, UINT64_MAX, 0};
     struct ox_buf text;
     ox_buf_init(&text);
     uint64_t kilobytes;
-    if (!read_kernel_file(root, "/proc/meminfo", &text)) {
-        status = ox_error_set(err, OX_E_IO, "%s/proc/meminfo: cannot be read", root);
+    const enum ox_status status = load_kernel_file(root, "/proc/meminfo", &text);
+    if (status != OX_OK) {
+        (void)(status == OX_E_NOMEM ? ox_error_nomem(err, KERNEL_FILE_BYTES)
+                                    : ox_error_set(err, status, "%s/proc/meminfo: cannot be read", root));
         goto out;
     }
     if (keyed_number(ox_buf_str(&text), "MemTotal:", &kilobytes)) {

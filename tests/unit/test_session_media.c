@@ -16,6 +16,7 @@
 #define N_NEXT 12
 
 static struct drawing drawn[N_DRAWN];
+static long fails_at; /* the allocation that fails from the next time on that pictures are shown; 0: none */
 
 /* A picture, a clip and the picture again, each with its question; then `more` or the last question. */
 static enum oxcart_status show(struct oxcart_session *session, const char *more, struct oxcart_error *err)
@@ -38,6 +39,9 @@ static enum oxcart_status show(struct oxcart_session *session, const char *more,
     }
     ox_buf_add_c(&json, "]}");
     const struct oxcart_messages_options options = {.size = sizeof options, .media = media, .n_media = 3};
+    if (fails_at > 0) {
+        oom_arm(fails_at);
+    }
     const enum oxcart_status status = oxcart_session_set_messages(session, json.ptr, json.len, &options, err);
     ox_buf_fini(&json);
     return status;
@@ -223,6 +227,44 @@ static void test_no_memory(struct oxcart_engine *engine)
     oxcart_session_close(&session);
 }
 
+/* The n-th allocation from showing pictures to the last token fails: an error, or the same bits; and the session shows
+ * them all the same the next time. */
+static void test_no_memory_to_see(struct oxcart_engine *engine)
+{
+    size_t n_wrong = 0;
+    size_t n_failed = 0;
+    long n = 1;
+    for (bool failed = true; failed && n < 1000; n++) {
+        struct oxcart_session *session = demo_session(engine, 512);
+        struct oxcart_error err = {0};
+        struct oxcart_result result = {.size = sizeof result};
+        struct oxcart_sampling sampling;
+        struct demo_reply found = {0};
+        oxcart_sampling_default(&sampling);
+        sampling.temperature = 0.0F;
+        sampling.n_predict = 1;
+        fails_at = n;
+        enum oxcart_status status = show(session, NULL, &err);
+        fails_at = 0;
+        if (status == OXCART_OK) {
+            status = demo_decode(session, &sampling, &found, &result);
+        }
+        failed = oom_disarm();
+        n_failed += status != OXCART_OK ? 1 : 0;
+        n_wrong += status != OXCART_OK && status != OXCART_E_NOMEM ? 1 : 0;
+        if (n % 8 == 1) {
+            found = (struct demo_reply){0};
+            n_wrong += show(session, NULL, &err) == OXCART_OK && goes_on(session, &found, &result) &&
+                               same_bits(&found, &expected)
+                           ? 0
+                           : 1;
+        }
+        oxcart_session_close(&session);
+    }
+    OK(n > 20 && n < 1000 && n_failed > 20 && n_wrong == 0, "%ld allocations fail, %zu errors, %zu wrong", n - 2,
+       n_failed, n_wrong);
+}
+
 int main(void)
 {
     draw(DRAW_PICTURE, 10, &drawn[0]);
@@ -240,6 +282,7 @@ int main(void)
     test_other_picture(engine);
     test_damage(engine);
     test_no_memory(engine);
+    test_no_memory_to_see(engine);
     ox_file_remove(FILE_NAME);
     oxcart_engine_close(&engine);
     for (size_t i = 0; i < N_DRAWN; i++) {
