@@ -124,7 +124,7 @@ static size_t count_layers(const bool *flags, size_t n)
     return count;
 }
 
-static void print_config(struct output *output, const struct ox_config *c)
+static void print_config(struct output *output, const struct ox_config *c, bool sees)
 {
     output_printf(output, "\nlayers %zu (%zu with experts, %zu with sparse attention), hidden %zu, vocabulary %zu\n",
                   c->n_layers, count_layers(c->moe_layer, c->n_layers), count_layers(c->sparse_layer, c->n_layers),
@@ -137,7 +137,7 @@ static void print_config(struct output *output, const struct ox_config *c)
         output_printf(output, "sparse attention: blocks of %zu, %zu kept (%zu first, %zu last), index size %zu\n", c->block,
                       c->topk_blocks, c->init_blocks, c->local_blocks, c->index_dim);
     }
-    if (c->has_vision) {
+    if (sees) {
         output_printf(output, "vision tower: %zu layers of %zu, heads %zu, width %zu; patches of %zu x %zu x %zu frames, "
                       "%zu x %zu merged, segments of %zu; projector %zu\n", c->vision.n_layers, c->vision.hidden,
                       c->vision.n_heads, c->vision.inter, c->vision.patch, c->vision.patch, c->vision.temporal,
@@ -165,7 +165,7 @@ static void print_list(const struct inspection *x)
         output_printf(output, "  %" PRIu64 " bytes\n", ox_checkpoint_file_bytes(x->checkpoint, i));
     }
     if (x->has_config) {
-        print_config(output, &x->config);
+        print_config(output, &x->config, ox_weights_see(x->checkpoint, &x->config));
     }
 }
 
@@ -197,7 +197,7 @@ static json_t *json_layers(const bool *flags, size_t n)
     return array;
 }
 
-static json_t *json_config(const struct ox_config *c)
+static json_t *json_config(const struct ox_config *c, bool sees)
 {
     const struct {
         const char *name;
@@ -221,7 +221,7 @@ static json_t *json_config(const struct ox_config *c)
     ox_json_set(&object, "rope_theta", json_real(c->rope_theta));
     ox_json_set(&object, "moe_layers", json_layers(c->moe_layer, c->n_layers));
     ox_json_set(&object, "sparse_layers", json_layers(c->sparse_layer, c->n_layers));
-    ox_json_set(&object, "vision", json_boolean(c->has_vision));
+    ox_json_set(&object, "vision", json_boolean(sees));
     return object;
 }
 
@@ -255,7 +255,7 @@ static void print_list_json(const struct inspection *x)
     ox_json_set(&object, "files", files);
     ox_json_set(&object, "formats", formats);
     if (x->has_config) {
-        ox_json_set(&object, "config", json_config(&x->config));
+        ox_json_set(&object, "config", json_config(&x->config, ox_weights_see(x->checkpoint, &x->config)));
     }
     ox_json_set(&object, "tensors", tensors);
     json_out_print(x->cli->output, object, JSON_INDENT(1));

@@ -560,11 +560,11 @@ static enum ox_status bind_vision_layer(struct binder *b, size_t layer)
     return status == OX_OK ? bind_affines(b, prefix, rows, sizeof rows / sizeof rows[0]) : status;
 }
 
-static bool has_vision_tensor(const struct binder *b)
+bool ox_weights_see(const struct ox_checkpoint *checkpoint, const struct ox_config *config)
 {
     static const char *const prefixes[] = {"vision_tower.", "multi_modal_projector.", "patch_merge_mlp."};
-    for (size_t i = 0; i < ox_checkpoint_n_tensors(b->checkpoint); i++) {
-        const struct ox_str name = ox_checkpoint_tensor(b->checkpoint, i)->name;
+    for (size_t i = 0; config->has_vision && i < ox_checkpoint_n_tensors(checkpoint); i++) {
+        const struct ox_str name = ox_checkpoint_tensor(checkpoint, i)->name;
         for (size_t j = 0; j < sizeof prefixes / sizeof prefixes[0]; j++) {
             if (ox_str_find(name, ox_str_c(prefixes[j]), 0) < name.len) {
                 return true;
@@ -585,7 +585,7 @@ static enum ox_status bind_vision(struct binder *b)
         {"patch_merge_mlp.linear_1", v->projector, text * v->merge * v->merge, &w->merge1},
         {"patch_merge_mlp.linear_2", text, v->projector, &w->merge2},
     };
-    if (!b->config->has_vision || !has_vision_tensor(b)) {
+    if (!ox_weights_see(b->checkpoint, b->config)) {
         return OX_OK;
     }
     enum ox_status status = bind_patch(b);

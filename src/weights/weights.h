@@ -87,10 +87,13 @@ struct ox_weights {
 
 /* Bind. Every missing, misshapen or mistyped tensor is an error that names file, tensor, expected and found
  * (OX_E_SHAPE). A matrix may be F32, F16, BF16 or F8_E4M3 with scales NAME_scale_inv (U8 or F8_E8M0), a vector F32, F16
- * or BF16. The vision tower is bound if config has one and the checkpoint holds any tensor of it (a file with the text
- * model alone is legal); other tensors (mtp) are ignored. The checkpoint must outlive *out. */
+ * or BF16. The vision tower is bound if ox_weights_see (a file with the text model alone is legal); other tensors (mtp)
+ * are ignored. The checkpoint must outlive *out. */
 enum ox_status ox_weights_bind(const struct ox_checkpoint *checkpoint, const struct ox_config *config,
                                struct ox_weights *out, struct ox_error *err) OX_MUST_USE;
+
+/* Can the model see: has config a vision tower, and the checkpoint any tensor of it? */
+bool ox_weights_see(const struct ox_checkpoint *checkpoint, const struct ox_config *config);
 
 /* Free what bind allocated; all zero is legal. */
 void ox_weights_fini(struct ox_weights *weights);

@@ -22,6 +22,16 @@ ox inspect --json
 has "$out" '^ "bytes": 12875488,$' "--json: bytes"
 is "$(grep -c '^   "dtype": ' "$work/out")" 450 "every tensor"
 has "$out" '^  "topk_blocks": 4,$' "numbers of the configuration"
+has "$out" '^  "vision": true$' "the model can see"
+mkdir "$work/blind"
+cp "$demo"/*.json "$work/blind"
+sed -e 's/vision_tower\./vision-tower./g' -e 's/multi_modal_proj/multi-modal-proj/g' -e 's/patch_merge_mlp/patch-merge-mlp/g' \
+    "$demo/model.safetensors" > "$work/blind/model.safetensors"
+ox inspect --json -m "$work/blind"
+has "$out" '^  "vision": false$' "without the tower's tensors it cannot"
+ox inspect -m "$work/blind"
+has "$out" '^layers 6 ' "without --json too"
+is "$(grep -c '^vision tower' "$work/out")" 0 "nothing is said of a tower"
 ox inspect --verify
 is "$status:$out" "0:450 tensors, 12875488 bytes read: 0 bad$nl" "--verify finds nothing"
 mkdir "$work/model"
