@@ -6,11 +6,12 @@
  * Sixteen heads are a tile's width (fewer are filled up with zeros). Scores: 16 keys, as they lie in the cache, x the
  * queries, one chain over the dimensions in order; they stand as [keys][heads], so that maximum, exp and sum need no
  * work across lanes. Sums: [heads][32 keys] x [32 keys][16 dimensions], for which the values are paired once a call,
- * for all its tokens. While the exponentials of one token are made, the scores of the next are. Only keys that a token
- * sees take part, so it gets the same bits whatever else the block holds. All tiles have one shape.
+ * for all its tokens. While the weights of one token are made, so are the scores of the next and the sums of the one
+ * before: vectors and tiles work at once. Only keys that a token sees take part, so it gets the same bits whatever else
+ * the block holds. All tiles have one shape.
  *
  * Cycles of a token with 16 heads, 128 keys of 128 dimensions, from the instructions' throughput on Sapphire Rapids:
- * 512 for the scores, about 1000 for their weights, 512 for the sums; pairing 512 a call.
+ * about 1000 for the weights, and meanwhile 512 for scores and 512 for sums; pairing 512 a call.
  *
  * A cache of F32, and a dim that no step divides, go level avx512's way.
  */
@@ -43,7 +44,7 @@ struct block {
     uint8_t *tail;       /* the last keys, if 16 do not divide their number */
     uint8_t *queries[2]; /* of a unit, filled up to 16 heads; of two units in turn */
     float *scores[2];    /* [keys rounded up to 32][16 heads]; the same */
-    uint8_t *weights;    /* [16 heads][keys rounded up to 32] bf16 */
+    uint8_t *weights[2]; /* [16 heads][keys rounded up to 32] bf16; the same */
     float *sums;         /* [16 heads][dim] */
 };
 
@@ -55,6 +56,8 @@ struct unit {
     size_t n_seen;
     const uint8_t *q; /* 16 heads wide */
     float *scores;
+    uint8_t *weights;
+    struct ox_softmax part[HEADS]; /* once they are made */
 };
 
 OX_INLINE size_t round_up(size_t n, size_t to)
@@ -69,9 +72,9 @@ enum part { PAIRS, TAIL, QUERIES, SCORES, WEIGHTS, SUMS, N_PARTS };
 OX_INLINE void lay_out(size_t n_keys, size_t dim, size_t *at)
 {
     const size_t keys = round_up(n_keys, 32);
-    const size_t bytes[N_PARTS] = {[PAIRS] = keys * dim * 2,        [TAIL] = 16 * dim * 2,
-                                   [QUERIES] = 2 * HEADS * dim * 2, [SCORES] = 2 * keys * HEADS * sizeof(float),
-                                   [WEIGHTS] = keys * HEADS * 2,    [SUMS] = HEADS * dim * sizeof(float)};
+    const size_t bytes[N_PARTS] = {[PAIRS] = keys * dim * 2,         [TAIL] = 16 * dim * 2,
+                                   [QUERIES] = 2 * HEADS * dim * 2,  [SCORES] = 2 * keys * HEADS * sizeof(float),
+                                   [WEIGHTS] = 2 * keys * HEADS * 2, [SUMS] = HEADS * dim * sizeof(float)};
     at[0] = 0;
     for (size_t i = 0; i < N_PARTS; i++) {
         at[i + 1] = at[i] + bytes[i];
@@ -292,8 +295,10 @@ OX_INLINE void score_tiles(const struct block *b, const struct unit *unit, size_
     }
     OX_TILE_ZERO(SUM_0);
     OX_TILE_ZERO(SUM_1);
-    OX_TILE_ZERO(SUM_2);
-    OX_TILE_ZERO(SUM_3);
+    if (T > 2) { /* else others' */
+        OX_TILE_ZERO(SUM_2);
+        OX_TILE_ZERO(SUM_3);
+    }
     for (size_t k = 0; k < row_bytes; k += OX_TILE_ROW_BYTES) {
         OX_TILE_LOAD(RIGHT_0, unit->q + k * 16, OX_TILE_ROW_BYTES);
         OX_TILE_LOAD(LEFT_0, keys[0] + k, row_bytes);
@@ -364,14 +369,14 @@ struct weighing {
 };
 
 /* Scores of N keys, of 32 from j on, to their weights, zeros behind them. */
-OX_INLINE void weigh_step(const struct block *b, const float *scores, size_t N, size_t j, struct weighing *w)
+OX_INLINE void weigh_step(const struct block *b, const struct unit *unit, size_t N, size_t j, struct weighing *w)
 {
     const size_t weights_bytes = round_up(b->n_keys, 32) * 2;
     ox_vf pairs[16];
     for (size_t i = 0; i < 16; i++) {
         ox_vf e[2] = {ox_v_zero(), ox_v_zero()};
         for (size_t k = 0; k < 2 && 2 * i + k < N; k++) {
-            const ox_vf score = ox_v_load(scores + (j + 2 * i + k) * HEADS);
+            const ox_vf score = ox_v_load(unit->scores + (j + 2 * i + k) * HEADS);
             e[k] = power_of_two(ox_v_fma(score, w->factor, w->offset));
             w->sums[k] = ox_v_add(w->sums[k], e[k]);
         }
@@ -379,14 +384,55 @@ OX_INLINE void weigh_step(const struct block *b, const float *scores, size_t N, 
     }
     ox_v_transpose(pairs);
     for (size_t h = 0; h < HEADS; h++) {
-        _mm512_storeu_ps((void *)(b->weights + h * weights_bytes + j * 2), pairs[h]);
+        _mm512_storeu_ps((void *)(unit->weights + h * weights_bytes + j * 2), pairs[h]);
+    }
+}
+
+/* Sums on their way: 32 dimensions after the other, 32 keys at a time, those that have a key in sight. */
+struct summing {
+    const struct unit *unit;
+    size_t k; /* the dimensions in hand; dim: done */
+    size_t j;
+};
+
+/* Weights x values of the next 32 keys. */
+OX_INLINE void sum_step(const struct block *b, struct summing *s)
+{
+    const uint8_t *right = b->pairs + s->j * b->dim * 2 + s->k / 16 * OX_TILE_BYTES;
+    if (s->j == 0) {
+        OX_TILE_ZERO(SUM_2);
+        OX_TILE_ZERO(SUM_3);
+    }
+    OX_TILE_LOAD(LEFT_0, s->unit->weights + s->j * 2, round_up(b->n_keys, 32) * 2);
+    OX_TILE_LOAD(RIGHT_0, right, OX_TILE_ROW_BYTES);
+    OX_TILE_MULTIPLY(SUM_2, LEFT_0, RIGHT_0);
+    OX_TILE_LOAD(RIGHT_1, right + OX_TILE_BYTES, OX_TILE_ROW_BYTES);
+    OX_TILE_MULTIPLY(SUM_3, LEFT_0, RIGHT_1);
+    s->j += 32;
+    if (s->j >= s->unit->n_seen) {
+        OX_TILE_STORE(SUM_2, b->sums + s->k, b->dim * sizeof(float));
+        OX_TILE_STORE(SUM_3, b->sums + s->k + 16, b->dim * sizeof(float));
+        s->j = 0;
+        s->k += 32;
+    }
+}
+
+OX_INLINE void sum_steps(const struct block *b, struct summing *s, size_t n)
+{
+    for (size_t i = 0; i < n && s->k < b->dim; i++) {
+        sum_step(b, s);
     }
 }
 
 /* The unit's scores to weights exp(score - max), zeros up to a step; max and sum of each head. On the way the next
- * unit's scores, so that tiles and vectors work at once. */
-OX_INLINE void weigh(const struct block *b, const struct unit *unit, const struct unit *next, float *max, float *sum)
+ * unit's scores, if there is one, and sums of the one before. */
+OX_INLINE void weigh(const struct block *b, struct unit *unit, const struct unit *next, struct summing *before)
 {
+    float max[HEADS];
+    float sum[HEADS];
+    const size_t n_steps = round_up(unit->n_seen, 32) / 32;
+    const size_t n_sums = before->unit != NULL ? round_up(before->unit->n_seen, 32) / 32 * (b->dim / 32) : 0;
+    const size_t n_each = (n_sums + n_steps - 1) / n_steps;
     ox_vf largest = ox_v_set(-INFINITY);
     for (size_t i = 0; i < unit->n_seen; i++) {
         largest = ox_v_max(ox_v_load(unit->scores + i * HEADS), largest);
@@ -396,11 +442,13 @@ OX_INLINE void weigh(const struct block *b, const struct unit *unit, const struc
     size_t j = 0;
     for (; j + 32 <= unit->n_seen; j += 32) {
         score_step(b, next, j);
-        weigh_step(b, unit->scores, 32, j, &w);
+        sum_steps(b, before, n_each);
+        weigh_step(b, unit, 32, j, &w);
     }
     if (j < unit->n_seen) {
         score_step(b, next, j);
-        weigh_step(b, unit->scores, unit->n_seen - j, j, &w);
+        sum_steps(b, before, n_each);
+        weigh_step(b, unit, unit->n_seen - j, j, &w);
         j += 32;
     }
     for (; next != NULL && j < next->n_seen; j += 32) {
@@ -408,60 +456,19 @@ OX_INLINE void weigh(const struct block *b, const struct unit *unit, const struc
     }
     ox_v_store(max, ox_v_mul(largest, ox_v_set(b->scale)));
     ox_v_store(sum, ox_v_add(w.sums[0], w.sums[1]));
-}
-
-/* 16 T dimensions from k on: weights x values of the steps that have a key in sight. */
-OX_INLINE void sum_tiles(const struct block *b, size_t T, size_t k, size_t n_seen)
-{
-    const size_t weights_bytes = round_up(b->n_keys, 32) * 2;
-    OX_TILE_ZERO(SUM_0);
-    OX_TILE_ZERO(SUM_1);
-    if (T > 2) {
-        OX_TILE_ZERO(SUM_2);
-        OX_TILE_ZERO(SUM_3);
-    }
-    for (size_t j = 0; j < n_seen; j += 32) {
-        const uint8_t *right = b->pairs + j * b->dim * 2 + k / 16 * OX_TILE_BYTES;
-        OX_TILE_LOAD(LEFT_0, b->weights + j * 2, weights_bytes);
-        OX_TILE_LOAD(RIGHT_0, right, OX_TILE_ROW_BYTES);
-        OX_TILE_MULTIPLY(SUM_0, LEFT_0, RIGHT_0);
-        OX_TILE_LOAD(RIGHT_1, right + OX_TILE_BYTES, OX_TILE_ROW_BYTES);
-        OX_TILE_MULTIPLY(SUM_1, LEFT_0, RIGHT_1);
-        if (T > 2) {
-            OX_TILE_LOAD(RIGHT_0, right + 2 * OX_TILE_BYTES, OX_TILE_ROW_BYTES);
-            OX_TILE_MULTIPLY(SUM_2, LEFT_0, RIGHT_0);
-            OX_TILE_LOAD(RIGHT_1, right + 3 * OX_TILE_BYTES, OX_TILE_ROW_BYTES);
-            OX_TILE_MULTIPLY(SUM_3, LEFT_0, RIGHT_1);
-        }
-    }
-    OX_TILE_STORE(SUM_0, b->sums + k, b->dim * sizeof(float));
-    OX_TILE_STORE(SUM_1, b->sums + k + 16, b->dim * sizeof(float));
-    if (T > 2) {
-        OX_TILE_STORE(SUM_2, b->sums + k + 32, b->dim * sizeof(float));
-        OX_TILE_STORE(SUM_3, b->sums + k + 48, b->dim * sizeof(float));
+    for (size_t h = 0; h < HEADS; h++) {
+        unit->part[h] = (struct ox_softmax){max[h], sum[h]};
     }
 }
 
-/* What the unit has scores for joins what its heads have gathered; the next one, or NULL, gets its scores. */
-OX_INLINE void attend_unit(const struct block *b, const struct unit *unit, const struct unit *next,
-                           const struct ox_gathered *to)
+/* The unit's sums, as far as they are not made yet, join what its heads have gathered. */
+OX_INLINE void join_unit(const struct block *b, struct summing *s, const struct ox_gathered *gathered)
 {
-    struct ox_softmax part[HEADS];
-    float max[HEADS];
-    float total[HEADS];
-    weigh(b, unit, next, max, total);
-    size_t k = 0;
-    for (; k + 64 <= b->dim; k += 64) {
-        sum_tiles(b, 4, k, unit->n_seen);
-    }
-    if (k < b->dim) {
-        sum_tiles(b, 2, k, unit->n_seen);
-    }
-    for (size_t h = 0; h < unit->n_heads; h++) {
-        part[h] = (struct ox_softmax){max[h], total[h]};
-    }
+    const struct unit *unit = s->unit;
+    const struct ox_gathered *to = &gathered[unit->t];
+    sum_steps(b, s, SIZE_MAX);
     OX_LEVEL(ox_attend_merge)
-    (to->soft + unit->head, to->sum + unit->head * b->dim, part, b->sums, unit->n_heads, b->dim);
+    (to->soft + unit->head, to->sum + unit->head * b->dim, unit->part, b->sums, unit->n_heads, b->dim);
 }
 
 /* Unit number i of the call: token by token, 16 heads at a time. */
@@ -477,27 +484,36 @@ OX_INLINE struct unit make_unit(const struct block *b, const uint8_t *const *q, 
                          .n_heads = n,
                          .n_seen = n_seen[t],
                          .q = full_queries(b, q[t] + head * operand_bytes(b->dim), n, b->queries[i % 2]),
-                         .scores = b->scores[i % 2]};
+                         .scores = b->scores[i % 2],
+                         .weights = b->weights[i % 2]};
 }
 
 OX_INLINE void attend_units(const struct block *b, const uint8_t *const *q, const struct ox_gathered *gathered,
                             const size_t *n_seen, size_t n_tokens, size_t n_heads)
 {
     const size_t n_units = n_tokens * ((n_heads + HEADS - 1) / HEADS);
-    struct unit unit = make_unit(b, q, n_seen, n_heads, 0);
+    struct unit units[3]; /* the one before, the one in hand, the next */
+    struct summing before = {NULL, b->dim, 0};
+    units[0] = make_unit(b, q, n_seen, n_heads, 0);
     size_t j = 0;
-    for (; j + 48 < unit.n_seen; j += 64) {
-        score_tiles(b, &unit, 4, j);
+    for (; j + 48 < units[0].n_seen; j += 64) {
+        score_tiles(b, &units[0], 4, j);
     }
-    for (; j < unit.n_seen; j += 32) {
-        score_step(b, &unit, j);
+    for (; j < units[0].n_seen; j += 32) {
+        score_step(b, &units[0], j);
     }
-    for (size_t i = 1; i < n_units; i++) {
-        const struct unit next = make_unit(b, q, n_seen, n_heads, i);
-        attend_unit(b, &unit, &next, &gathered[unit.t]);
-        unit = next;
+    for (size_t i = 0; i < n_units; i++) {
+        struct unit *next = i + 1 < n_units ? &units[(i + 1) % 3] : NULL;
+        if (next != NULL) {
+            *next = make_unit(b, q, n_seen, n_heads, i + 1);
+        }
+        weigh(b, &units[i % 3], next, &before);
+        if (before.unit != NULL) {
+            join_unit(b, &before, gathered);
+        }
+        before = (struct summing){&units[i % 3], 0, 0};
     }
-    attend_unit(b, &unit, NULL, &gathered[unit.t]);
+    join_unit(b, &before, gathered);
 }
 
 void OX_LEVEL(ox_attend_bf16)(OX_ATTEND_PARAMETERS)
@@ -520,7 +536,7 @@ void OX_LEVEL(ox_attend_bf16)(OX_ATTEND_PARAMETERS)
                       .queries = {scratch + at[QUERIES], scratch + (at[QUERIES] + at[SCORES]) / 2},
                       .scores = {(float *)(void *)(scratch + at[SCORES]),
                                  (float *)(void *)(scratch + (at[SCORES] + at[WEIGHTS]) / 2)},
-                      .weights = scratch + at[WEIGHTS],
+                      .weights = {scratch + at[WEIGHTS], scratch + (at[WEIGHTS] + at[SUMS]) / 2},
                       .sums = (float *)(void *)(scratch + at[SUMS])};
     for (size_t t = 0; t < n_tokens; t++) {
         b.n_used = n_seen[t] > b.n_used ? n_seen[t] : b.n_used;
