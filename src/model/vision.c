@@ -18,6 +18,8 @@
 
 /* Rows of a matrix whose results are kept in a panel, until what follows has read them from the second cache. */
 #define PANEL_ROWS ((size_t)256)
+/* Floats from one token's results to the next: rows of 16 tokens shall not fall on each other in the first cache. */
+#define PANEL_STRIDE (PANEL_ROWS + 16)
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -58,6 +60,23 @@ size_t ox_vision_patch_values(const struct ox_config *config)
     return v->n_channels * v->temporal * v->patch * v->patch;
 }
 
+/* How many queries attend together, of one head after the other: many, since each time the keys and values are made
+ * ready, which costs as much as some queries; but few enough that all workers have equal shares of a chunk. No bit
+ * depends on it. */
+static size_t choose_tile(size_t chunk, size_t n_heads, size_t n_workers)
+{
+    const size_t ready = OX_GROUP_TOKENS;
+    size_t best = OX_VISION_LEAST_QUERIES;
+    size_t least = SIZE_MAX;
+    for (size_t tile = OX_VISION_LEAST_QUERIES; tile <= OX_VISION_MOST_QUERIES; tile *= 2) {
+        const size_t n_items = (chunk + tile - 1) / tile * n_heads;
+        const size_t time = (n_items + n_workers - 1) / n_workers * (tile + ready);
+        best = time <= least ? tile : best;
+        least = time <= least ? time : least;
+    }
+    return best;
+}
+
 static void size_vision(const struct ox_model *model, size_t max_patches, struct ox_vision *s)
 {
     const struct ox_vision_config *v = &model->config->vision;
@@ -68,6 +87,7 @@ static void size_vision(const struct ox_model *model, size_t max_patches, struct
     s->max_patches = max_patches;
     s->chunk = larger(CHUNK_ROWS / square, 1) * square;
     s->head_dim = v->hidden / v->n_heads;
+    s->tile = choose_tile(s->chunk, v->n_heads, ox_team_n_workers(model->team));
     s->half = 3 * (2 * (s->head_dim / 2) / 3 / 2);
     s->head_bytes = kernels->operand_bytes(s->head_dim);
     s->head_width = s->head_dim;
@@ -79,8 +99,8 @@ static void size_vision(const struct ox_model *model, size_t max_patches, struct
     const size_t room = kernels->attend_room(OX_GROUP_TOKENS, OX_VISION_TILE_KEYS, s->head_width);
     s->attend_floats = whole_lines((room + sizeof(float) - 1) / sizeof(float));
     const size_t tile = s->attend_floats +
-                        OX_VISION_TILE_QUERIES * (s->head_width + sizeof(struct ox_softmax) / sizeof(float));
-    s->worker_floats = whole_lines(larger(tile, s->chunk * PANEL_ROWS));
+                        s->tile * (s->head_width + sizeof(struct ox_softmax) / sizeof(float));
+    s->worker_floats = whole_lines(larger(tile, s->chunk * PANEL_STRIDE));
 }
 
 static void place_chunk(struct layout *l, const struct ox_model *model, struct ox_vision *s)
@@ -179,7 +199,7 @@ static void affine(const struct ox_vision *vision, const struct ox_worker *worke
     }
 }
 
-/* Room for the results of PANEL_ROWS rows for a chunk: [chunk, PANEL_ROWS]. */
+/* Room for the results of PANEL_ROWS rows for a chunk: [chunk, PANEL_STRIDE]. */
 static float *panel_of(const struct ox_vision *vision, const struct ox_worker *worker)
 {
     return vision->worker_room + worker->i_worker * vision->worker_floats;
@@ -196,9 +216,9 @@ static void affine_add(const struct ox_vision *vision, const struct ox_worker *w
     ox_linear_share(worker, &w->weight, &begin, &end);
     for (size_t row = begin; row < end; row += PANEL_ROWS) {
         const size_t len = end - row < PANEL_ROWS ? end - row : PANEL_ROWS;
-        ox_product(kernels, &w->weight, row, row + len, operand, n, panel, PANEL_ROWS);
+        ox_product(kernels, &w->weight, row, row + len, operand, n, panel, PANEL_STRIDE);
         for (size_t i = 0; i < n; i++) {
-            float *result = panel + i * PANEL_ROWS;
+            float *result = panel + i * PANEL_STRIDE;
             kernels->add(result, w->bias + row, len);
             kernels->add(onto + i * w->weight.rows + row, result, len);
         }
@@ -217,12 +237,12 @@ static void affine_gelu(const struct ox_vision *vision, const struct ox_worker *
     ox_share(worker, w->weight.rows, OX_PACK_COLS, &begin, &end);
     for (size_t row = begin; row < end; row += PANEL_ROWS) {
         const size_t len = end - row < PANEL_ROWS ? end - row : PANEL_ROWS;
-        ox_product(kernels, &w->weight, row, row + len, operand, n, panel, PANEL_ROWS);
+        ox_product(kernels, &w->weight, row, row + len, operand, n, panel, PANEL_STRIDE);
         for (size_t i = 0; i < n; i += OX_GROUP_TOKENS) {
             const size_t n_here = n - i < OX_GROUP_TOKENS ? n - i : OX_GROUP_TOKENS;
             const float *rows[OX_GROUP_TOKENS];
             for (size_t j = 0; j < n_here; j++) {
-                float *result = panel + (i + j) * PANEL_ROWS;
+                float *result = panel + (i + j) * PANEL_STRIDE;
                 kernels->add(result, w->bias + row, len);
                 kernels->gelu(result, len);
                 rows[j] = result;

@@ -111,7 +111,7 @@ void ox_vision_rotate(const struct ox_vision *vision, const struct ox_worker *wo
     }
 }
 
-/* Queries of head h, rows [i, i + n) of the chunk, n <= OX_VISION_TILE_QUERIES. */
+/* Queries of head h, rows [i, i + n) of the chunk, n <= vision->tile. */
 struct tile {
     size_t h;
     size_t i;
@@ -129,9 +129,9 @@ static void attend_groups(const struct ox_vision *vision, const struct tile *til
     const float scale = 1.0F / sqrtf((float)vision->head_dim);
     const void *keys = stored_row(vision, vision->keys, tile->h, j);
     const void *values = stored_row(vision, vision->values, tile->h, j);
-    const uint8_t *q[OX_VISION_TILE_QUERIES / OX_GROUP_TOKENS];
-    struct ox_gathered gathered[OX_VISION_TILE_QUERIES / OX_GROUP_TOKENS];
-    size_t n_seen[OX_VISION_TILE_QUERIES / OX_GROUP_TOKENS];
+    const uint8_t *q[OX_VISION_MOST_QUERIES / OX_GROUP_TOKENS];
+    struct ox_gathered gathered[OX_VISION_MOST_QUERIES / OX_GROUP_TOKENS];
+    size_t n_seen[OX_VISION_MOST_QUERIES / OX_GROUP_TOKENS];
     for (size_t g = 0; g < n_groups; g++) {
         const size_t at = from + g * rows;
         q[g] = queries(vision, tile->h, tile->i + at);
@@ -172,19 +172,19 @@ static void attend_tile(const struct ox_vision *vision, const struct tile *tile)
 
 void ox_vision_attend(const struct ox_vision *vision, const struct ox_worker *worker, const struct ox_chunk *chunk)
 {
-    const size_t n_tiles = (chunk->n + OX_VISION_TILE_QUERIES - 1) / OX_VISION_TILE_QUERIES;
+    const size_t n_tiles = (chunk->n + vision->tile - 1) / vision->tile;
     float *room = vision->worker_room + worker->i_worker * vision->worker_floats;
     float *sum = room + vision->attend_floats;
     struct tile tile = {.room = room, .sum = sum};
-    tile.soft = (struct ox_softmax *)(void *)(sum + OX_VISION_TILE_QUERIES * vision->head_width);
+    tile.soft = (struct ox_softmax *)(void *)(sum + vision->tile * vision->head_width);
     size_t begin;
     size_t end;
     /* head by head, so that a worker's tiles share keys */
     ox_share(worker, n_tiles * ox_vision_config_of(vision)->n_heads, 1, &begin, &end);
     for (size_t item = begin; item < end; item++) {
         tile.h = item / n_tiles;
-        tile.i = item % n_tiles * OX_VISION_TILE_QUERIES;
-        tile.n = chunk->n - tile.i < OX_VISION_TILE_QUERIES ? chunk->n - tile.i : OX_VISION_TILE_QUERIES;
+        tile.i = item % n_tiles * vision->tile;
+        tile.n = chunk->n - tile.i < vision->tile ? chunk->n - tile.i : vision->tile;
         attend_tile(vision, &tile);
     }
 }

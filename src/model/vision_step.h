@@ -10,8 +10,10 @@
 #include "model/step.h"
 #include "model/vision.h"
 
-/* Queries of one head that attend together, and keys at a time; both decide the order of summation, not only speed. */
-#define OX_VISION_TILE_QUERIES 64
+/* Most queries of one head that attend together, and fewest; and keys at a time, which decides the order of summation,
+ * not only speed. */
+#define OX_VISION_MOST_QUERIES ((size_t)256)
+#define OX_VISION_LEAST_QUERIES ((size_t)64)
 #define OX_VISION_TILE_KEYS 256
 
 struct ox_vision {
@@ -21,6 +23,7 @@ struct ox_vision {
     size_t chunk;     /* most rows of a chunk, a multiple of merge^2 */
     size_t head_dim;
     size_t head_width; /* of a stored head: head_dim, and zeros as far as an operand of it reaches */
+    size_t tile;      /* queries of one head that attend together */
     size_t half;      /* pairs of a head that are rotated: three axes, one after the other */
     bool bf16;        /* keys and values are BF16: the level rounds operands anyway */
     size_t element_bytes; /* of keys and values */
