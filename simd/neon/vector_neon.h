@@ -17,6 +17,9 @@
 #define OX_INLINE static inline __attribute__((always_inline))
 #define OX_LEVEL(name) OX_LEVEL_NAME(name, neon)
 #define OX_VL 4
+#define OX_CODES 32
+#define OX_CODE_ROWS 4
+#define OX_MOST_SCALE 246
 #define OX_TILE_ROWS 6
 #define OX_TILE_TOKENS 4
 #define OX_VALUE_QUERIES 4
@@ -160,8 +163,8 @@ OX_INLINE ox_vf ox_v_load_f16(const uint8_t *p)
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
 }
 
-/* As in vector_avx512.h, eight codes at a time. */
-OX_INLINE void ox_v_load_mxfp8(const uint8_t *codes, uint8_t scale, ox_vf *out)
+/* The values of 32 codes, times 2^-8. */
+OX_INLINE void ox_v_widen_codes(const uint8_t *codes, ox_vf *out)
 {
     for (size_t i = 0; i < 4; i++) {
         const int16x8_t wide = vshll_n_s8(vreinterpret_s8_u8(vld1_u8(codes + 8 * i)), 7);
@@ -169,15 +172,27 @@ OX_INLINE void ox_v_load_mxfp8(const uint8_t *codes, uint8_t scale, ox_vf *out)
         out[2 * i] = vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(half)));
         out[2 * i + 1] = vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(half)));
     }
-    float factor = ox_f32_from_bits(((uint32_t)scale + 8U) << 23);
-    if (__builtin_expect(scale > 246, 0)) {
-        for (size_t i = 0; i < 8; i++) {
-            out[i] = vmulq_n_f32(out[i], 256.0F);
-        }
-        factor = ox_f32_from_e8m0(scale);
-    }
+}
+
+OX_INLINE void ox_v_load_codes(const uint8_t *codes, const uint8_t *scales, ox_vf *out)
+{
+    const float factor = ox_f32_from_bits(((uint32_t)scales[0] + 8U) << 23);
+    ox_v_widen_codes(codes, out);
     for (size_t i = 0; i < 8; i++) {
         out[i] = vmulq_n_f32(out[i], factor);
+    }
+}
+
+/* As in vector_avx512.h. */
+OX_INLINE void ox_v_load_mxfp8(const uint8_t *codes, uint8_t scale, ox_vf *out)
+{
+    if (scale <= OX_MOST_SCALE) {
+        ox_v_load_codes(codes, &scale, out);
+        return;
+    }
+    ox_v_widen_codes(codes, out);
+    for (size_t i = 0; i < 8; i++) {
+        out[i] = vmulq_n_f32(vmulq_n_f32(out[i], 256.0F), ox_f32_from_e8m0(scale));
     }
 }
 
@@ -186,8 +201,9 @@ OX_INLINE ox_vb ox_v_watch_begin(void)
     return vdupq_n_u8(0);
 }
 
-OX_INLINE ox_vb ox_v_watch(ox_vb watch, const uint8_t *codes)
+OX_INLINE ox_vb ox_v_watch(ox_vb watch, const uint8_t *codes, size_t n)
 {
+    (void)n;
     const uint8x16_t mark = vdupq_n_u8(0x80);
     const uint8x16_t a = vmaxq_u8(watch, vorrq_u8(vld1q_u8(codes), mark));
     return vmaxq_u8(a, vorrq_u8(vld1q_u8(codes + 16), mark));
