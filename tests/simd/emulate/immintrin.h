@@ -149,13 +149,6 @@ EMULATE_LANES(__m512, float, _mm512_cvtepi32_ps, __m512i, int32_t, 16, (float)x)
 EMULATE_LANES(__m512i, int32_t, _mm512_cvtps_epi32, __m512, float, 16, emulate_round_to_int(x))
 EMULATE_LANES(__m512, float, _mm512_cvtph_ps, __m256i, struct ox_f16, 16, ox_f32_from_f16(x))
 
-/* Only to nearest; SIMDe's own rounds some values wrongly. */
-EMULATE_LANES(__m256i, uint16_t, emulate_cvtps_ph_512, __m512, float, 16, emulate_f16(x))
-EMULATE_LANES(__m128i, uint16_t, emulate_cvtps_ph_256, __m256, float, 8, emulate_f16(x))
-#undef _mm256_cvtps_ph
-#define _mm512_cvtps_ph(a, rounding) emulate_cvtps_ph_512(a)
-#define _mm256_cvtps_ph(a, rounding) emulate_cvtps_ph_256(a)
-
 static inline __m512i _mm512_srai_epi32(__m512i a, unsigned int n)
 {
     int32_t lanes[16];

@@ -98,23 +98,6 @@ static inline uint16_t emulate_bf16(float x)
     return ox_bf16_from_f32(emulate_no_subnormal(x)).bits;
 }
 
-/* VCVTPS2PH, to nearest, ties to even. */
-static inline uint16_t emulate_f16(float x)
-{
-    const uint32_t bits = ox_bits_from_f32(x) & 0x7FFFFFFFU;
-    const uint32_t sign = (ox_bits_from_f32(x) >> 16) & 0x8000U;
-    if (bits > 0x7F800000U) {
-        return (uint16_t)(sign | 0x7E00U | ((bits >> 13) & 0x3FFU));
-    }
-    if (bits >= 0x477FF000U) { /* 65520: half the last place above the largest */
-        return (uint16_t)(sign | 0x7C00U);
-    }
-    if (bits < 0x38800000U) { /* 2^-14: in steps of 2^-24 */
-        return (uint16_t)(sign | (uint32_t)__builtin_rintf(ox_f32_from_bits(bits) * 0x1p24F));
-    }
-    return (uint16_t)(sign | ((bits - 0x38000000U + 0xFFFU + ((bits >> 13) & 1U)) >> 13));
-}
-
 /* VCVTPS2DQ: to nearest, ties to even; what does not fit becomes the smallest number. */
 static inline int32_t emulate_round_to_int(float x)
 {
