@@ -92,6 +92,32 @@ static void test_chunks_and_threads(const char *name, enum ox_kv_format format)
     ox_free(reference);
 }
 
+/* More rows than a panel of the MLPs holds (256), for a popular expert too: as in passes that fill no panel. */
+static void test_long(const char *name)
+{
+    enum { LONG = 700 };
+    static const size_t chunks[] = {LONG, 60};
+    struct test_model *m = ox_calloc(1, sizeof *m);
+    struct ox_kv kv[2];
+    float *logits[2];
+    int32_t ids[LONG];
+    test_model_open(FOLDER, 2, OX_KV_F32, 400, m);
+    test_ids(60, m->config.vocab, ids, LONG);
+    for (size_t i = 0; i < 2; i++) {
+        logits[i] = ox_calloc(LONG, m->config.vocab * sizeof *logits[i]);
+        test_kv_open(m, LONG, &kv[i]);
+        test_append(m, &kv[i], ids, LONG, chunks[i], NULL, logits[i]);
+    }
+    OK(same_rows(m, logits[0], logits[1], LONG) && test_kv_same(m, &kv[0], &kv[1]),
+       "%s: %d rows in one pass as in passes of %zu", name, LONG, chunks[1]);
+    for (size_t i = 0; i < 2; i++) {
+        ox_free(logits[i]);
+        ox_kv_fini(&kv[i]);
+    }
+    test_model_close(m);
+    ox_free(m);
+}
+
 /* Four timelines of unequal lengths go on together, some with several rows, some with one: each as if alone. */
 static void test_batch(struct test_model *m)
 {
@@ -318,6 +344,7 @@ int main(void)
         }
         test_chunks_and_threads(names[i], OX_KV_F32);
         test_chunks_and_threads(names[i], OX_KV_BF16);
+        test_long(names[i]);
         struct test_model *m = ox_calloc(1, sizeof *m);
         test_model_open(FOLDER, 3, i == 0 ? OX_KV_F32 : OX_KV_BF16, 200, m);
         test_batch(m);
