@@ -62,10 +62,32 @@ OX_INLINE void turn_keys(const uint8_t *keys, size_t j, size_t n, size_t dim, si
     }
 }
 
+/* What is asked for while scores are made, a line a step: the next keys, then the first line of each value. */
+struct ahead {
+    const uint8_t *at[2];
+    size_t step_bytes[2];
+    size_t left[2]; /* lines */
+};
+
+/* Take up to n lines of one kind; if there are none, some line that is there. */
+OX_INLINE const uint8_t *take_ahead(struct ahead *ahead, size_t n, const void *there, size_t *step_bytes)
+{
+    const size_t i = ahead->left[0] > 0 ? 0 : 1;
+    const uint8_t *at = ahead->at[i];
+    const size_t taken = n < ahead->left[i] ? n : ahead->left[i];
+    *step_bytes = taken > 0 ? ahead->step_bytes[i] : 0;
+    ahead->at[i] += taken * ahead->step_bytes[i];
+    ahead->left[i] -= taken;
+    return taken > 0 ? at : there;
+}
+
 /* sums[i] += columns of Q queries . turned keys; block b is the first. */
 OX_INLINE void score_queries(const struct query *q, size_t b, size_t Q, const uint32_t *turned, size_t len,
-                             ox_vf sums[][2])
+                             struct ahead *next, ox_vf sums[][2])
 {
+    size_t step_bytes;
+    const size_t n_steps = (len + BLOCK_COLS - 1) / BLOCK_COLS * (BLOCK_COLS / 2);
+    const uint8_t *ahead = take_ahead(next, n_steps, turned, &step_bytes);
     ox_vf sum[QUERIES][2];
     OX_UNROLL
     for (size_t i = 0; i < Q; i++) {
@@ -79,6 +101,8 @@ OX_INLINE void score_queries(const struct query *q, size_t b, size_t Q, const ui
             from[i] = q[i].block + (b + k / BLOCK_COLS) * q[i].stride;
         }
         for (size_t p = 0; p < BLOCK_COLS / 2; p++) {
+            _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+            ahead += step_bytes;
             const __m512i low = _mm512_load_si512((const void *)(turned + (k / 2 + p) * KEYS));
             const __m512i high = _mm512_load_si512((const void *)(turned + (k / 2 + p) * KEYS + 16));
             OX_UNROLL
@@ -100,7 +124,7 @@ OX_INLINE void score_queries(const struct query *q, size_t b, size_t Q, const ui
 
 /* All scores of n_q queries with keys [j, j + n), scaled, to scores [n_q][row] from column j on. */
 OX_INLINE void score_keys(const struct query *q, size_t n_q, const uint8_t *keys, size_t j, size_t n, size_t dim,
-                          float scale, float *scores, size_t row)
+                          float scale, struct ahead *next, float *scores, size_t row)
 {
     _Alignas(64) uint32_t turned[STRETCH / 2 * KEYS];
     ox_vf sums[BATCH][2];
@@ -114,10 +138,10 @@ OX_INLINE void score_keys(const struct query *q, size_t n_q, const uint8_t *keys
         turn_keys(keys, j + 16, n < 16 ? 0 : n - 16, dim, k, len, 16, turned);
         size_t i = 0;
         for (; i + QUERIES <= n_q; i += QUERIES) {
-            score_queries(q + i, k / BLOCK_COLS, QUERIES, turned, len, sums + i);
+            score_queries(q + i, k / BLOCK_COLS, QUERIES, turned, len, next, sums + i);
         }
         for (; i < n_q; i++) {
-            score_queries(q + i, k / BLOCK_COLS, 1, turned, len, sums + i);
+            score_queries(q + i, k / BLOCK_COLS, 1, turned, len, next, sums + i);
         }
     }
     for (size_t i = 0; i < n_q; i++) {
@@ -171,6 +195,9 @@ OX_INLINE void values_tile(const float *scores, size_t row, size_t Q, const uint
         out[i][1] = ox_v_zero();
     }
     for (size_t j = 0; j < n_keys; j += 2) {
+        /* what the next dimensions need */
+        _mm_prefetch((const char *)values + (j * dim + from) * 2 + 64, _MM_HINT_T0);
+        _mm_prefetch((const char *)values + ((j + 1) * dim + from) * 2 + 64, _MM_HINT_T0);
         const __m512i a = load_value(values, j, dim, from, width);
         const __m512i b = j + 1 < n_keys ? load_value(values, j + 1, dim, from, width) : _mm512_setzero_si512();
         const __m512i low = _mm512_unpacklo_epi16(a, b);
@@ -257,7 +284,15 @@ void OX_PAIRS_LEVEL(ox_attend_bf16)(OX_ATTEND_PARAMETERS)
         }
         for (size_t j = 0; j < n_keys; j += KEYS) {
             const size_t n = n_keys - j < KEYS ? n_keys - j : KEYS;
-            score_keys(query, batch, keys, j, n, dim, scale, scores, row);
+            const size_t row_bytes = dim * 2;
+            struct ahead next = {{(const uint8_t *)keys + (j + n) * row_bytes, (const uint8_t *)values + j * row_bytes},
+                                 {64, row_bytes},
+                                 {0, 0}};
+            if (q0 == 0) {
+                next.left[0] = ((n_keys - j - n < KEYS ? n_keys - j - n : KEYS) * row_bytes + 63) / 64;
+                next.left[1] = n;
+            }
+            score_keys(query, batch, keys, j, n, dim, scale, &next, scores, row);
         }
         for (size_t i = 0; i < batch; i++) {
             part[i] = weigh(scores + i * row, row, n_seen[(q0 + i) / n_heads]);
