@@ -81,10 +81,19 @@ OX_INLINE void lay_out(size_t n_keys, size_t dim, size_t *at)
     }
 }
 
-/* One group of rows of F32, then level avx512's scratch. */
+/* Queries that level avx512 gets at a time, which turns keys once for all of them. */
+#define ROWS 64
+
+/* Tokens whose queries these are, one at least. */
+OX_INLINE size_t row_tokens(size_t n_heads)
+{
+    return n_heads > 0 && n_heads < ROWS ? ROWS / n_heads : 1;
+}
+
+/* Their queries as rows of F32; level avx512's scratch stands behind them. */
 OX_INLINE size_t rows_bytes(size_t n_heads, size_t dim)
 {
-    return round_up(n_heads * dim * sizeof(float), OX_ALIGN);
+    return round_up(row_tokens(n_heads) * n_heads * dim * sizeof(float), OX_ALIGN);
 }
 
 size_t OX_LEVEL(ox_attend_room)(size_t n_heads, size_t n_keys, size_t dim)
@@ -200,10 +209,15 @@ typedef void (*attend_function)(OX_ATTEND_PARAMETERS);
 OX_INLINE void attend_rows(attend_function function, OX_ATTEND_PARAMETERS)
 {
     float *rows = room;
-    for (size_t t = 0; t < n_tokens; t++) {
-        const uint8_t *queries = (const uint8_t *)rows;
-        unpack(q[t], n_heads, dim, rows);
-        function(&queries, gathered + t, n_seen + t, 1, n_heads, keys, values, n_keys, dim, scale,
+    const uint8_t *queries[ROWS];
+    for (size_t t0 = 0; t0 < n_tokens; t0 += row_tokens(n_heads)) {
+        const size_t n = n_tokens - t0 < row_tokens(n_heads) ? n_tokens - t0 : row_tokens(n_heads);
+        for (size_t t = 0; t < n; t++) {
+            float *to = rows + t * n_heads * dim;
+            unpack(q[t0 + t], n_heads, dim, to);
+            queries[t] = (const uint8_t *)to;
+        }
+        function(queries, gathered + t0, n_seen + t0, n, n_heads, keys, values, n_keys, dim, scale,
                  (uint8_t *)room + rows_bytes(n_heads, dim));
     }
 }
