@@ -416,11 +416,11 @@ static void is_refused(const char *name, const struct ox_buf *file, const char *
 {
     struct ox_media media;
     struct ox_error err = {0};
-    const double begin = now_ms();
+    const double before = tap_children_ms();
     IS_INT(load(file, &media, &err), OX_E_LIMIT, name);
-    const double took_ms = now_ms() - begin;
+    const double took_ms = tap_children_ms() - before;
     OK(strstr(err.message, message) != NULL, "%s: %s", name, err.message);
-    OK(took_ms < 1000.0 || TAP_SANITIZED, "%s: refused in %.0f ms", name, took_ms);
+    OK(took_ms < 1000.0 || TAP_SANITIZED, "%s: refused in %.0f ms of processor time", name, took_ms);
 }
 
 static void test_bombs(void)
@@ -470,7 +470,7 @@ static void with_helper(const char *script, enum ox_status expected, const char 
     const double begin = now_ms();
     IS_INT(ox_media_load_image(&fake, &source, &media, &err), expected, script);
     OK(strcmp(err.message, message) == 0, "message: %s", err.message);
-    OK(now_ms() - begin < 4000.0, "in %.0f ms", now_ms() - begin);
+    OK(now_ms() - begin < 60e3, "given up after %.0f ms", now_ms() - begin);
     unlink(TMP);
 }
 
