@@ -102,7 +102,7 @@ size_t OX_LEVEL(ox_attend_room)(size_t n_heads, size_t n_keys, size_t dim)
     lay_out(n_keys, dim, at);
     const size_t tiles = dim % STEP_COLS == 0 ? at[N_PARTS] : 0;
     const size_t rows = rows_bytes(n_heads, dim) + OX_LEVEL_NAME(ox_attend_room, avx512)(n_heads, n_keys, dim);
-    return tiles > rows ? tiles : rows;
+    return larger(tiles, rows);
 }
 
 /* ---- running softmaxes: level avx512's bits, 16 heads in a vector ------------------------------------------------ */
@@ -211,7 +211,7 @@ OX_INLINE void attend_rows(attend_function function, OX_ATTEND_PARAMETERS)
     float *rows = room;
     const uint8_t *queries[ROWS];
     for (size_t t0 = 0; t0 < n_tokens; t0 += row_tokens(n_heads)) {
-        const size_t n = n_tokens - t0 < row_tokens(n_heads) ? n_tokens - t0 : row_tokens(n_heads);
+        const size_t n = least(n_tokens - t0, row_tokens(n_heads));
         for (size_t t = 0; t < n; t++) {
             float *to = rows + t * n_heads * dim;
             unpack(q[t0 + t], n_heads, dim, to);
@@ -444,8 +444,8 @@ OX_INLINE void weigh(const struct block *b, struct unit *unit, const struct unit
 {
     float max[HEADS];
     float sum[HEADS];
-    const size_t n_steps = round_up(unit->n_seen, 32) / 32;
-    const size_t n_sums = before->unit != NULL ? round_up(before->unit->n_seen, 32) / 32 * (b->dim / 32) : 0;
+    const size_t n_steps = steps_of(unit->n_seen);
+    const size_t n_sums = before->unit != NULL ? steps_of(before->unit->n_seen) * (b->dim / STEP_COLS) : 0;
     const size_t n_each = (n_sums + n_steps - 1) / n_steps;
     ox_vf largest = ox_v_set(-INFINITY);
     for (size_t i = 0; i < unit->n_seen; i++) {
