@@ -80,6 +80,9 @@ static void fill_weights(struct check *check, enum format format, enum check_fil
             } else if (fill != FILL_SPECIAL && (code & 0x7FU) == 0x7FU) {
                 code = (uint8_t)(code & 0xF7U);
             }
+            if (fill == FILL_NORMAL && (code & 0x70U) == 0 && check_below(check, 64) != 0) {
+                code = (uint8_t)(code | 0x40U); /* as conversion leaves them: hardly any of the least two exponents */
+            }
             values[i] = code;
         }
     }
@@ -90,7 +93,9 @@ static void fill_scales(struct check *check, enum check_fill fill, uint8_t *scal
     static const uint8_t extremes[] = {0, 1, 127, 254};
     for (size_t i = 0; i < n; i++) {
         scales[i] = (uint8_t)(110 + check_below(check, 25));
-        if (fill == FILL_WIDE || fill == FILL_DENORMAL) {
+        if (fill == FILL_NORMAL && check_below(check, 16) == 0) { /* so small beside codes that are nothing special */
+            scales[i] = (uint8_t)check_below(check, 8);
+        } else if (fill == FILL_WIDE || fill == FILL_DENORMAL) {
             scales[i] = extremes[check_below(check, 3)];
         } else if (fill == FILL_SPECIAL && check_below(check, 8) == 0) {
             scales[i] = check_below(check, 2) == 0 ? 255 : 254;

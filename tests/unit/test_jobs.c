@@ -77,12 +77,15 @@ static void test_one_client(void)
 {
     struct ox_jobs jobs;
     struct ox_job slow[4] = {job(1, true), job(1, true), job(1, true), job(1, true)};
+    struct ox_job fast = job(1, false);
     struct ox_job other = job(2, true);
     ox_jobs_init(&jobs, N_WORKERS);
     for (size_t i = 0; i < 4; i++) {
         ox_jobs_add(&jobs, &slow[i]);
     }
     OK(take(&jobs) == &slow[0] && take(&jobs) == &slow[1], "two");
+    ox_jobs_add(&jobs, &fast);
+    OK(take(&jobs) == &fast, "no third before a fast one that came later");
     ox_jobs_add(&jobs, &other);
     OK(take(&jobs) == &other, "no third before another's");
     ox_jobs_end(&jobs);
